@@ -1,0 +1,18 @@
+//! What handlers take out of a request: parsed, or refused with the field's name.
+//!
+//! Every refusal is a [`crate::problem::Problem`]; none of axum's own rejections can reach a
+//! client.
+
+mod actor;
+mod body;
+mod if_match;
+mod json;
+mod path;
+mod query;
+mod wording;
+
+pub(crate) use actor::Actor;
+pub(crate) use if_match::IfMatch;
+pub(crate) use json::{Json, OptionalJson, parse_value};
+pub(crate) use path::{PartName, PathId, PathName, PluginName, find_id};
+pub(crate) use query::Query;

@@ -1,0 +1,30 @@
+//! The query string as a struct of texts, which its own methods turn into values.
+//!
+//! Names that the OpenAPI document does not list were refused at the edge already.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::problem::{Code, Problem};
+
+/// A query string.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        match serde_urlencoded::from_str(query) {
+            Ok(value) => Ok(Self(value)),
+            // Only a name given twice is left to go wrong.
+            Err(error) => Err(Problem::new(
+                Code::ValidationError,
+                format!("the query string: {error}"),
+                json!({}),
+            )),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Handlers: parse, call one service method, shape the answer.
+//!
+//! They never see the datastore, and no path: those are in [`crate::router`], which also
+//! gives each operation its path in the OpenAPI document.
+
+pub(crate) mod agents;
+pub(crate) mod allocations;
+pub(crate) mod analytics;
+pub(crate) mod docs;
+pub(crate) mod flows;
+pub(crate) mod plugins;
+pub(crate) mod resources;
+pub(crate) mod service;
+pub(crate) mod tasks;
+
+/// The path in an operation's annotation: the route table has the real one.
+const ROUTED: &str = "";

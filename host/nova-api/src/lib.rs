@@ -1,0 +1,74 @@
+//! Nova's HTTP interface: the only crate that names axum.
+//!
+//! Owns paths, wire types, the OpenAPI document, authentication at the edge and the mapping
+//! of errors to HTTP. Knows of the domain only its services: never the datastore, a database
+//! driver or the sandbox.
+//!
+//! Invariants: every answer carries `X-Request-ID`; every failure has the one error shape;
+//! every route is in [`router::ROUTES`] with the permission it needs; no input ends in a 500.
+
+mod extract;
+mod handlers;
+mod middleware;
+mod openapi;
+mod problem;
+pub mod router;
+pub mod serve;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use nova_core::Clock;
+use nova_core::services::Services;
+
+pub use middleware::{DURATION_BUCKETS_S, DURATION_METRIC, describe_metrics};
+pub use openapi::openapi;
+pub use problem::Code;
+pub use router::router;
+pub use serve::{Drained, ServeConfig, serve};
+
+/// The version in answers.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Everything that handlers use.
+#[derive(Clone)]
+pub struct ApiState {
+    /// The use cases.
+    pub services: Services,
+    /// Limits and switches of the edge.
+    pub config: ApiConfig,
+    /// What `/metrics` renders. Its recorder must be installed before [`router()`] is called,
+    /// since handles are bound then; who installs it also runs its upkeep.
+    pub metrics: PrometheusHandle,
+    /// The time in answers.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Limits and switches of the edge.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// Longest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// How long a body may take to arrive.
+    pub body_read_timeout: Duration,
+    /// Whether `/metrics` needs no key: right where the daemon listens on loopback only.
+    pub metrics_open: bool,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 2 << 20,
+            body_read_timeout: Duration::from_secs(30),
+            metrics_open: false,
+        }
+    }
+}
+
+/// The state as handlers share it.
+type Shared = Arc<ApiState>;

@@ -1,0 +1,178 @@
+//! The wrapper around every handler.
+
+use std::io::Write as _;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use nova_core::Caller;
+use tracing::Instrument;
+
+use super::admission::admit;
+use super::meter::Meter;
+use super::request_id::{RequestId, X_REQUEST_ID};
+use crate::problem::{Carried, Code, Problem};
+use crate::router::Access;
+use crate::{ApiState, Shared};
+
+const X_RESPONSE_TIME: HeaderName = HeaderName::from_static("x-response-time");
+
+/// What the edge knows of a route.
+pub(crate) struct Route {
+    /// Its path as in the route table.
+    pub(crate) path: &'static str,
+    /// Who may come in.
+    pub(crate) access: Access,
+    /// Query parameters that the OpenAPI document lists.
+    pub(crate) query_names: Vec<String>,
+    /// Its metrics.
+    pub(crate) meter: Meter,
+}
+
+/// A handler behind the edge.
+#[derive(Clone)]
+pub(crate) struct Guarded<H> {
+    handler: H,
+    route: Arc<Route>,
+}
+
+impl<H> Guarded<H> {
+    /// Puts the edge around a handler.
+    pub(crate) fn new(handler: H, route: Arc<Route>) -> Self {
+        Self { handler, route }
+    }
+}
+
+impl<H, T> Handler<T, Shared> for Guarded<H>
+where
+    H: Handler<T, Shared> + Sync,
+    T: 'static,
+{
+    type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+    fn call(self, mut request: Request, state: Shared) -> Self::Future {
+        Box::pin(async move {
+            let started = Instant::now();
+            let Self { handler, route } = self;
+            let _in_flight = route.meter.begin();
+            let id = RequestId::of(request.headers());
+            let (method, uri) = (request.method().clone(), request.uri().clone());
+            // At the highest level, so that a line of any level carries the request id; with
+            // nothing else in it, since every request pays for it.
+            let span = tracing::error_span!("request", request_id = id.as_str());
+            let mut caller = None;
+            let response = match admit(&route, &state, &request) {
+                Ok(actor) => {
+                    if let Some(actor) = actor {
+                        caller = Some(Arc::clone(&actor.caller));
+                        request.extensions_mut().insert(actor);
+                    }
+                    let handled =
+                        AssertUnwindSafe(handler.call(request, Arc::clone(&state))).catch_unwind();
+                    let answer = handled.instrument(span.clone()).await;
+                    answer.unwrap_or_else(|payload| Problem::panic(&*payload).into_response())
+                }
+                Err(problem) => problem.into_response(),
+            };
+            let done = Done {
+                route: &route,
+                method,
+                uri,
+                caller,
+                started,
+            };
+            span.in_scope(|| done.finish(&state, id, response))
+        })
+    }
+}
+
+/// A request that was handled.
+struct Done<'a> {
+    route: &'a Route,
+    method: Method,
+    uri: Uri,
+    caller: Option<Arc<Caller>>,
+    started: Instant,
+}
+
+impl Done<'_> {
+    /// Renders a problem, counts, writes the access line and sets the headers.
+    fn finish(self, state: &ApiState, id: RequestId, mut response: Response) -> Response {
+        let mut code = None;
+        if let Some(Carried(problem)) = response.extensions_mut().remove() {
+            problem.log();
+            code = Some(problem.code());
+            response = problem.render(id.as_str(), state.clock.now());
+        }
+        let took = self.started.elapsed();
+        self.route.meter.answered(response.status(), took);
+        self.log(response.status(), code, took);
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, id.into_header());
+        headers.insert(X_RESPONSE_TIME, seconds(took));
+        response
+    }
+
+    /// The access line: quiet for what went well, louder the more it is our fault.
+    fn log(&self, status: StatusCode, code: Option<Code>, took: Duration) {
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    method = self.method.as_str(),
+                    path = self.uri.path(),
+                    route = self.route.path,
+                    key_id = self
+                        .caller
+                        .as_ref()
+                        .map(|c| tracing::field::display(c.key_id)),
+                    status = status.as_u16(),
+                    code = code.map(Code::as_str),
+                    took_us = took.as_micros() as u64,
+                    "answered"
+                )
+            };
+        }
+        if status.is_server_error() {
+            line!(warn);
+        } else if status.is_client_error() {
+            line!(info);
+        } else {
+            line!(debug);
+        }
+    }
+}
+
+/// Seconds with microseconds, e.g. `0.000123`.
+fn seconds(took: Duration) -> HeaderValue {
+    let mut buffer = [0; 32];
+    let mut free = &mut buffer[..];
+    // 20 digits, a point and 6 digits fit.
+    let _ = write!(free, "{}.{:06}", took.as_secs(), took.subsec_micros());
+    let used = 32 - free.len();
+    // Digits and a point always make a header.
+    HeaderValue::from_bytes(&buffer[..used]).unwrap_or(HeaderValue::from_static("0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn response_times_are_seconds() {
+        let cases = [
+            (Duration::ZERO, "0.000000"),
+            (Duration::from_micros(123), "0.000123"),
+            (Duration::from_millis(61_500), "61.500000"),
+            (Duration::MAX, "18446744073709551615.999999"),
+        ];
+        for (took, text) in cases {
+            assert_eq!(seconds(took), text);
+        }
+    }
+}

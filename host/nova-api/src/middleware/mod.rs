@@ -1,0 +1,14 @@
+//! What happens to every request, whatever its handler: one wrapper instead of a tower of
+//! layers, since each layer costs an allocation and a clone on every request.
+//!
+//! In order: request id and span, admission (key, permission, query names, domain), the
+//! handler with panics caught, the rendering of problems, headers, metrics, the access line.
+
+mod admission;
+mod guard;
+mod meter;
+mod request_id;
+
+pub(crate) use guard::{Guarded, Route};
+pub(crate) use meter::Meter;
+pub use meter::{DURATION_BUCKETS_S, DURATION_METRIC, describe_metrics};

@@ -1,0 +1,11 @@
+//! Tests through the whole edge: requests in, answers out, over in-memory ports.
+
+mod decisions;
+mod documents;
+mod edge;
+mod errors;
+mod hostile;
+mod orchestration;
+mod routes;
+mod serving;
+mod support;

@@ -1,0 +1,107 @@
+//! Answers as HTTP responses: JSON, with `Location` and `ETag` where they belong.
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::extract::Json;
+use crate::problem::Problem;
+
+/// `confidence` of facts read from the datastore.
+pub(crate) const FACT: f64 = 1.0;
+
+/// First size of an answer's buffer, in bytes: most records fit.
+const BUFFER_BYTES: usize = 1024;
+
+/// JSON with a status and headers.
+pub(crate) struct Answer<T> {
+    status: StatusCode,
+    location: Option<String>,
+    version: Option<u64>,
+    body: T,
+}
+
+impl<T: Serialize> Answer<T> {
+    /// 200.
+    pub(crate) fn ok(body: T) -> Self {
+        Self {
+            status: StatusCode::OK,
+            location: None,
+            version: None,
+            body,
+        }
+    }
+
+    /// 201, with the path where the new record is found.
+    pub(crate) fn created(location: String, body: T) -> Self {
+        Self {
+            status: StatusCode::CREATED,
+            location: Some(location),
+            ..Self::ok(body)
+        }
+    }
+
+    /// With the record's version as its `ETag`.
+    pub(crate) fn version(mut self, version: u64) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// With another status.
+    pub(crate) fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+}
+
+impl<T: Serialize> IntoResponse for Answer<T> {
+    fn into_response(self) -> Response {
+        let mut response = Json(self.body).into_response();
+        if response.status() != StatusCode::OK {
+            return response;
+        }
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        if let Some(location) = self.location.and_then(|l| HeaderValue::try_from(l).ok()) {
+            headers.insert(LOCATION, location);
+        }
+        if let Some(tag) = self
+            .version
+            .and_then(|v| HeaderValue::try_from(format!("\"{v}\"")).ok())
+        {
+            headers.insert(ETAG, tag);
+        }
+        response
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        let mut bytes = Vec::with_capacity(BUFFER_BYTES);
+        if let Err(error) = serde_json::to_writer(&mut bytes, &self.0) {
+            return Problem::bug(error).into_response();
+        }
+        let mut response = Response::new(Body::from(bytes));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+}
+
+/// Refuses a client's choice of id that no path could address.
+pub(crate) fn check_addressable(
+    field: &str,
+    id: &str,
+    taken: &[&str],
+) -> Result<(), nova_core::Error> {
+    if matches!(id, "." | "..") || taken.contains(&id) {
+        return Err(nova_core::Error::field(
+            field,
+            format!("{field} must not be '{id}': that path has a meaning of its own"),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! JSON as clients see it: bodies, records, answers, and their conversions from and to the
+//! domain. Only this module and its children know field names.
+//!
+//! A *body* is parsed (unknown fields refused) and becomes a domain request; a *record* is a
+//! domain record shown whole; an *answer* is the envelope around it.
+
+pub(crate) mod agent;
+pub(crate) mod allocate;
+pub(crate) mod allocation;
+pub(crate) mod analytics;
+pub(crate) mod answer;
+pub(crate) mod coordination;
+pub(crate) mod error;
+pub(crate) mod flow;
+pub(crate) mod object;
+pub(crate) mod optimize;
+pub(crate) mod page;
+pub(crate) mod plugin;
+pub(crate) mod resource;
+pub(crate) mod schema;
+pub(crate) mod service;
+pub(crate) mod strategy;
+pub(crate) mod task;
+pub(crate) mod task_body;

@@ -1,0 +1,231 @@
+//! Plugins, as an operator sees them.
+
+use nova_core::Timestamp;
+use nova_core::ports::runtime::{
+    PluginLimits, PluginState, PluginStatus, Quarantine, RevisionStatus,
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::schema::{KindName, Time};
+
+/// An installed plugin.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Plugin)]
+pub(crate) struct PluginRecord {
+    #[schema(example = "heft")]
+    name: String,
+    /// What it decides; null while unknown.
+    #[schema(value_type = Option<KindName>)]
+    kind: Option<&'static str>,
+    /// `loading`, `active`, `standby` or `quarantined`.
+    #[schema(value_type = String, example = "active")]
+    state: PluginState,
+    /// Of the serving revision.
+    #[schema(example = "0.1.0")]
+    version: Option<String>,
+    /// `sha256:<hex>` of the serving component.
+    digest: Option<String>,
+    /// The serving revision's number.
+    revision: Option<u64>,
+    /// One line of the plugin's own.
+    summary: String,
+    /// How it computes its confidence.
+    confidence: String,
+    /// The file it is loaded from.
+    file: String,
+    /// Why the newest file was refused; null = it serves.
+    refused_reason: Option<String>,
+    /// The newest refused file, until a good one follows.
+    quarantine: Option<QuarantineRecord>,
+    /// Files refused since the daemon started, newest first.
+    refused: Vec<QuarantineRecord>,
+    /// Limits in force.
+    limits: LimitsRecord,
+    /// Its settings.
+    #[schema(value_type = Object)]
+    settings: Map<String, Value>,
+    /// Calls since the daemon started.
+    calls: u64,
+    /// Calls that it refused with its typed error.
+    rejected: u64,
+    /// Calls that failed: trap, limit, false answer.
+    errors: u64,
+    /// Median of the last calls.
+    p50_us: f64,
+    /// 99th percentile of the last calls.
+    p99_us: f64,
+    /// Revisions kept: the serving one, then earlier ones.
+    revisions: Vec<RevisionRecord>,
+}
+
+impl From<PluginStatus> for PluginRecord {
+    fn from(status: PluginStatus) -> Self {
+        let current = status.current.as_ref();
+        Self {
+            kind: status.kind.map(|k| k.as_str()),
+            state: status.state,
+            version: current.map(|r| r.version.clone()),
+            digest: current.map(|r| r.digest.clone()),
+            revision: current.map(|r| r.revision),
+            refused_reason: status.quarantine.as_ref().map(|q| q.reason.clone()),
+            name: status.name,
+            summary: status.summary,
+            confidence: status.confidence,
+            file: status.file,
+            quarantine: status.quarantine.map(Into::into),
+            refused: status.refused.into_iter().map(Into::into).collect(),
+            limits: status.limits.into(),
+            settings: status.settings,
+            calls: status.stats.calls,
+            rejected: status.stats.rejected,
+            errors: status.stats.errors,
+            p50_us: status.stats.p50_us,
+            p99_us: status.stats.p99_us,
+            revisions: status
+                .current
+                .into_iter()
+                .chain(status.previous)
+                .map(Into::into)
+                .collect(),
+        }
+    }
+}
+
+/// A refused file.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Quarantine)]
+pub(crate) struct QuarantineRecord {
+    /// `sha256:<hex>` of the refused bytes; null when they could not be read.
+    digest: Option<String>,
+    /// The step that refused it.
+    #[schema(example = "probe")]
+    stage: String,
+    /// The full reason.
+    reason: String,
+    #[schema(value_type = Time)]
+    at: Timestamp,
+}
+
+impl From<Quarantine> for QuarantineRecord {
+    fn from(quarantine: Quarantine) -> Self {
+        let Quarantine {
+            digest,
+            stage,
+            reason,
+            at,
+        } = quarantine;
+        Self {
+            digest,
+            stage,
+            reason,
+            at,
+        }
+    }
+}
+
+/// A revision.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Revision)]
+pub(crate) struct RevisionRecord {
+    /// Numbered upward per plugin.
+    revision: u64,
+    version: String,
+    /// `sha256:<hex>` of the component.
+    digest: String,
+    /// When it began to serve.
+    #[schema(value_type = Time)]
+    activated_at: Timestamp,
+    /// Size of the component.
+    size_bytes: u64,
+    /// Milliseconds from bytes read to ready to serve.
+    load_ms: f64,
+    /// Whether the compiled code came from the artifact cache.
+    from_cache: bool,
+}
+
+impl From<RevisionStatus> for RevisionRecord {
+    fn from(status: RevisionStatus) -> Self {
+        let RevisionStatus {
+            revision,
+            version,
+            digest,
+            activated_at,
+            size_bytes,
+            load_ms,
+            from_cache,
+        } = status;
+        Self {
+            revision,
+            version,
+            digest,
+            activated_at,
+            size_bytes,
+            load_ms,
+            from_cache,
+        }
+    }
+}
+
+/// Limits in force for a plugin.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PluginLimits)]
+pub(crate) struct LimitsRecord {
+    /// Own running time of one call.
+    deadline_ms: u64,
+    /// Wall-clock cap of one call, waits included.
+    wall_ms: u64,
+    /// Linear memory of one instance.
+    memory_bytes: u64,
+    /// Elements of all tables of one instance.
+    table_elements: u64,
+    /// Stack of the guest.
+    stack_bytes: u64,
+    /// Bytes a guest may make the host allocate in one call.
+    hostcall_bytes: u64,
+    /// Size of a problem.
+    input_bytes: u64,
+    /// Calls at a time.
+    concurrency: u32,
+    /// How long a call waits for its turn.
+    queue_ms: u64,
+    /// Log bytes of one call.
+    log_bytes: u64,
+}
+
+impl From<PluginLimits> for LimitsRecord {
+    fn from(limits: PluginLimits) -> Self {
+        Self {
+            deadline_ms: limits.deadline_ms,
+            wall_ms: limits.wall_ms,
+            memory_bytes: limits.memory_bytes,
+            table_elements: limits.table_elements,
+            stack_bytes: limits.stack_bytes,
+            hostcall_bytes: limits.hostcall_bytes,
+            input_bytes: limits.input_bytes,
+            concurrency: limits.concurrency,
+            queue_ms: limits.queue_ms,
+            log_bytes: limits.log_bytes,
+        }
+    }
+}
+
+/// A plugin in its envelope: its record at the top, since it is no orchestration record.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PluginAnswer {
+    #[serde(flatten)]
+    plugin: PluginRecord,
+    #[schema(value_type = Time)]
+    timestamp: Timestamp,
+}
+
+impl PluginAnswer {
+    /// The envelope.
+    pub(crate) fn new(status: PluginStatus, timestamp: Timestamp) -> Self {
+        Self {
+            plugin: status.into(),
+            timestamp,
+        }
+    }
+}

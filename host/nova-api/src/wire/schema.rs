@@ -1,0 +1,90 @@
+//! Schemas of scalars that many records share. They exist for the OpenAPI document only;
+//! the values themselves are the domain's types, which know nothing of it.
+
+use std::borrow::Cow;
+
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+macro_rules! scalar {
+    ($name:ident, $build:expr) => {
+        #[doc = concat!("Schema of `", stringify!($name), "`.")]
+        pub(crate) struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let build: fn(ObjectBuilder) -> ObjectBuilder = $build;
+                build(ObjectBuilder::new()).into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($name))
+            }
+        }
+    };
+}
+
+scalar!(Time, |o| o
+    .schema_type(Type::String)
+    .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+    .description(Some(
+        "RFC 3339 UTC with milliseconds; any offset is accepted in requests."
+    ))
+    .examples(["2026-01-31T12:00:00.000Z"]));
+
+scalar!(Id, |o| o
+    .schema_type(Type::String)
+    .format(Some(SchemaFormat::Custom("uuid".to_owned())))
+    .description(Some("UUIDv7 made by the daemon."))
+    .examples(["019c13a4-8f0a-7c3e-9a41-5b1c2d3e4f50"]));
+
+scalar!(Name, |o| o
+    .schema_type(Type::String)
+    .min_length(Some(1))
+    .max_length(Some(128))
+    .pattern(Some("^[A-Za-z0-9._-]{1,128}$"))
+    .description(Some(
+        "A name chosen by the client, or a UUIDv7 made by the daemon."
+    ))
+    .examples(["builder-1"]));
+
+scalar!(PriorityLevel, |o| o
+    .schema_type(Type::Integer)
+    .minimum(Some(1))
+    .maximum(Some(5))
+    .default(Some(1.into()))
+    .description(Some("1 (lowest) to 5."))
+    .examples([3]));
+
+scalar!(TaskState, |o| o
+    .schema_type(Type::String)
+    .enum_values(Some(nova_core::TaskStatus::ALL.map(|s| s.as_str())))
+    .description(Some("Where a task stands."))
+    .examples(["ready"]));
+
+scalar!(FlowState, |o| o
+    .schema_type(Type::String)
+    .enum_values(Some(nova_core::FlowStatus::ALL.map(|s| s.as_str())))
+    .description(Some("How far a flow is."))
+    .examples(["active"]));
+
+scalar!(AllocationState, |o| o
+    .schema_type(Type::String)
+    .enum_values(Some(nova_core::AllocationStatus::ALL.map(|s| s.as_str())))
+    .description(Some("Whether an allocation still holds what it was given."))
+    .examples(["active"]));
+
+scalar!(ErrorCode, |o| o
+    .schema_type(Type::String)
+    .enum_values(Some(crate::problem::Code::ALL.map(|c| c.as_str())))
+    .description(Some("What went wrong."))
+    .examples(["VALIDATION_ERROR"]));
+
+scalar!(KindName, |o| o
+    .schema_type(Type::String)
+    .enum_values(Some(nova_core::strategy::Kind::ALL.map(|k| k.as_str())))
+    .description(Some("What a plugin decides."))
+    .examples(["flow-optimizer"]));

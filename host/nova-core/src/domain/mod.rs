@@ -1,0 +1,21 @@
+//! The records and their rules. Pure data: no I/O, no clock of its own.
+
+pub mod agent;
+pub mod coordination;
+pub mod event;
+pub mod flow;
+pub mod graph;
+pub mod id;
+pub mod key;
+pub mod resource;
+pub mod task;
+pub mod time;
+
+pub use agent::{Agent, NewAgent};
+pub use event::{Event, EventKind, NewEvent};
+pub use flow::{Communication, Edge, Flow, FlowStatus, NewFlow, NewFlowTask};
+pub use id::{AgentId, AllocationId, Domain, FlowId, KeyId, ResourceId, TaskId};
+pub use key::{ApiKey, Caller, DomainSet, Permission};
+pub use resource::{Allocation, AllocationItem, AllocationStatus, Resource};
+pub use task::{Estimate, NewTask, Planned, Priority, RetryPolicy, Task, TaskStatus, Transition};
+pub use time::{Clock, SystemClock, Timestamp};

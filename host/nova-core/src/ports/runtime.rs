@@ -1,0 +1,244 @@
+//! The strategy runtime's trait: problems in, checked answers out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::domain::{Domain, Timestamp};
+use crate::strategy::allocation::{AllocationAnswer, AllocationProblem};
+use crate::strategy::analytics::{AnalyticsQuery, AnalyticsReport};
+use crate::strategy::flow::{FlowPlan, FlowProblem};
+use crate::strategy::{CallError, Kind};
+
+/// Who asks for a decision, and by which strategy.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The domain whose route applies.
+    pub domain: Domain,
+    /// A plugin asked for by name in the request.
+    pub strategy: Option<String>,
+    /// The request's open-ended parameters.
+    pub parameters: Map<String, Value>,
+}
+
+/// Which rule picked the plugin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Route {
+    /// The kind's default.
+    Default,
+    /// The domain's own.
+    Domain,
+    /// Named in the request.
+    Request,
+    /// A canary's share.
+    Canary,
+    /// The serving one failed.
+    Fallback,
+}
+
+/// Who decided, and what it took.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct StrategyUse {
+    /// What sort of decision.
+    pub kind: Kind,
+    /// The plugin's name.
+    pub plugin: String,
+    /// The plugin's version.
+    pub version: String,
+    /// `sha256:<hex>` of the component.
+    pub digest: String,
+    /// The plugin's revision.
+    pub revision: u64,
+    /// Why this plugin.
+    pub route: Route,
+    /// Microseconds from the runtime's door and back, checks included.
+    pub elapsed_us: u64,
+    /// This decision's id (UUIDv7).
+    pub decision_id: String,
+    /// Why another plugin than the routed one served; none = the routed one did.
+    pub degraded: Option<String>,
+}
+
+/// A checked answer with its provenance.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Decided<A> {
+    /// The answer; it has passed the host's checks.
+    pub answer: A,
+    /// Who gave it.
+    pub strategy: StrategyUse,
+}
+
+/// The state of an installed plugin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PluginState {
+    /// It is being read, compiled and probed for the first time.
+    Loading,
+    /// It serves its kind by default.
+    Active,
+    /// It is loaded and serves who asks for it by name.
+    Standby,
+    /// It has no serving revision: the only file was refused.
+    Quarantined,
+}
+
+impl fmt::Display for PluginState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loading => "loading",
+            Self::Active => "active",
+            Self::Standby => "standby",
+            Self::Quarantined => "quarantined",
+        })
+    }
+}
+
+/// A refused file.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Quarantine {
+    /// `sha256:<hex>` of the refused bytes; none when they could not be read.
+    pub digest: Option<String>,
+    /// Which step refused it: `read`, `manifest`, `component`, `imports`, `compile`, `probe`.
+    pub stage: String,
+    /// The full reason, for the operator.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What an operator sees of a revision.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct RevisionStatus {
+    /// Numbered upward per plugin.
+    pub revision: u64,
+    /// The plugin's version.
+    pub version: String,
+    /// `sha256:<hex>` of the component.
+    pub digest: String,
+    /// When it began to serve.
+    pub activated_at: Timestamp,
+    /// Size of the component.
+    pub size_bytes: u64,
+    /// Milliseconds from bytes read to ready to serve.
+    pub load_ms: f64,
+    /// Whether the compiled code came from the artifact cache.
+    pub from_cache: bool,
+}
+
+/// Limits in force for a plugin.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct PluginLimits {
+    /// Own running time of one call.
+    pub deadline_ms: u64,
+    /// Wall-clock cap of one call, waits included.
+    pub wall_ms: u64,
+    /// Linear memory of one instance.
+    pub memory_bytes: u64,
+    /// Elements of all tables of one instance.
+    pub table_elements: u64,
+    /// Stack of the guest.
+    pub stack_bytes: u64,
+    /// Bytes a guest may make the host allocate in one call.
+    pub hostcall_bytes: u64,
+    /// Size of a problem.
+    pub input_bytes: u64,
+    /// Calls at a time.
+    pub concurrency: u32,
+    /// How long a call waits for its turn before it is refused.
+    pub queue_ms: u64,
+    /// Log bytes of one call.
+    pub log_bytes: u64,
+}
+
+/// Calls since the daemon started.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+pub struct CallStats {
+    /// Calls begun.
+    pub calls: u64,
+    /// Calls that the strategy refused with its typed error.
+    pub rejected: u64,
+    /// Calls that failed: trap, limit, false answer.
+    pub errors: u64,
+    /// Median of the last calls, in microseconds.
+    pub p50_us: f64,
+    /// 99th percentile of the last calls, in microseconds.
+    pub p99_us: f64,
+}
+
+/// What an operator sees of a plugin.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct PluginStatus {
+    /// Its name.
+    pub name: String,
+    /// What it decides; none while unknown.
+    pub kind: Option<Kind>,
+    /// Where it stands.
+    pub state: PluginState,
+    /// One line of the plugin's own.
+    pub summary: String,
+    /// How the plugin computes its confidence.
+    pub confidence: String,
+    /// The file it is loaded from.
+    pub file: String,
+    /// The serving revision.
+    pub current: Option<RevisionStatus>,
+    /// Earlier revisions of this run that still drain or are kept.
+    pub previous: Vec<RevisionStatus>,
+    /// The newest refused file, until a good one follows.
+    pub quarantine: Option<Quarantine>,
+    /// Files refused since the daemon started, newest first, bounded.
+    pub refused: Vec<Quarantine>,
+    /// Limits in force.
+    pub limits: PluginLimits,
+    /// Its settings.
+    pub settings: Map<String, Value>,
+    /// Calls since the daemon started.
+    pub stats: CallStats,
+}
+
+/// Whether every kind's default route has a revision.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Readiness {
+    /// Kinds without a serving default.
+    pub missing: Vec<Kind>,
+}
+
+impl Readiness {
+    /// Nothing is missing.
+    pub fn is_ready(&self) -> bool {
+        self.missing.is_empty()
+    }
+}
+
+/// Runs strategies. Answers have passed the host's checks.
+#[async_trait]
+pub trait StrategyRuntime: Send + Sync + 'static {
+    /// Schedules a flow.
+    async fn optimize(
+        &self,
+        call: Call,
+        problem: Arc<FlowProblem>,
+    ) -> Result<Decided<FlowPlan>, CallError>;
+    /// Divides resources.
+    async fn allocate(
+        &self,
+        call: Call,
+        problem: Arc<AllocationProblem>,
+    ) -> Result<Decided<AllocationAnswer>, CallError>;
+    /// Reports on a domain's events, up to the newest recorded one.
+    async fn analyze(
+        &self,
+        call: Call,
+        query: AnalyticsQuery,
+    ) -> Result<Decided<AnalyticsReport>, CallError>;
+    /// Every plugin, by name.
+    fn plugins(&self) -> Vec<PluginStatus>;
+    /// One plugin.
+    fn plugin(&self, name: &str) -> Option<PluginStatus>;
+    /// Whether decisions can be made.
+    fn readiness(&self) -> Readiness;
+}

@@ -1,0 +1,122 @@
+//! Analytics: questions about what happened, answered by a processor plugin from recorded events.
+
+use serde_json::Map;
+use serde_json::Value;
+
+use super::Ports;
+use super::failure::{call_error, no_ids};
+use crate::domain::{AgentId, Domain, FlowId, ResourceId};
+use crate::error::{Error, Result};
+use crate::ports::{Call, DatastoreExt, Decided, ReadCost};
+use crate::strategy::analytics::{AnalyticsQuery, AnalyticsReport, Scope};
+
+/// Longest window that a report may look back, in seconds (a hundred years).
+pub const WINDOW_MAX_S: f64 = 3_153_600_000.0;
+
+/// A question.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AnalyticsRequest {
+    /// One flow, agent or resource; none = all of the domain.
+    pub subject: Option<String>,
+    /// Look back this many seconds; none = everything.
+    pub window_s: Option<f64>,
+    /// The plugin to ask; none = the routed one.
+    pub strategy: Option<String>,
+    /// Passed to the plugin.
+    pub parameters: Map<String, Value>,
+}
+
+/// Asks the analytics processor.
+pub struct AnalyticsService {
+    ports: Ports,
+}
+
+impl AnalyticsService {
+    pub(super) fn new(ports: Ports) -> Self {
+        Self { ports }
+    }
+
+    /// A report on the domain's events up to now.
+    ///
+    /// # Errors
+    /// [`Error::ResourceNotFound`] for a subject that the domain does not have,
+    /// [`Error::Validation`] for a bad id or window, and the strategy's failures.
+    pub async fn report(
+        &self,
+        domain: &Domain,
+        scope: Scope,
+        request: AnalyticsRequest,
+    ) -> Result<Decided<AnalyticsReport>> {
+        let AnalyticsRequest {
+            subject,
+            window_s,
+            strategy,
+            parameters,
+        } = request;
+        if let Some(window) = window_s
+            && !(window > 0.0 && window <= WINDOW_MAX_S)
+        {
+            return Err(Error::field(
+                "window_s",
+                format!("window_s must be above 0, at most {WINDOW_MAX_S}, got {window}"),
+            ));
+        }
+        if let Some(subject) = &subject {
+            self.find(domain, scope, subject).await?;
+        }
+        let query = AnalyticsQuery {
+            scope,
+            subject,
+            at: self.ports.clock.now(),
+            window_s,
+            parameters: parameters.clone(),
+        };
+        let call = Call {
+            domain: domain.clone(),
+            strategy,
+            parameters,
+        };
+        self.ports
+            .runtime
+            .analyze(call, query)
+            .await
+            .map_err(|e| call_error(e, no_ids))
+    }
+
+    async fn find(&self, domain: &Domain, scope: Scope, subject: &str) -> Result<()> {
+        let domain = domain.clone();
+        let store = &self.ports.store;
+        match scope {
+            Scope::Flows => {
+                let id: FlowId = subject.parse()?;
+                let wanted = id.clone();
+                let found = store
+                    .read(ReadCost::Point, move |tx| tx.flow(&domain, &id))
+                    .await?;
+                found
+                    .map(drop)
+                    .ok_or_else(|| Error::not_found("flow", wanted))
+            }
+            Scope::Agents => {
+                let id: AgentId = subject.parse()?;
+                let wanted = id.clone();
+                let found = store
+                    .read(ReadCost::Point, move |tx| tx.agent(&domain, &id))
+                    .await?;
+                found
+                    .map(drop)
+                    .ok_or_else(|| Error::not_found("agent", wanted))
+            }
+            Scope::Resources => {
+                let id: ResourceId = subject.parse()?;
+                let wanted = id.clone();
+                let found = store
+                    .read(ReadCost::Point, move |tx| tx.resource(&domain, &id))
+                    .await?;
+                found
+                    .map(drop)
+                    .ok_or_else(|| Error::not_found("resource", wanted))
+            }
+        }
+    }
+}

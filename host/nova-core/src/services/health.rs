@@ -1,0 +1,168 @@
+//! Health and readiness: whether the daemon works, and whether it should be asked.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::Ports;
+use crate::domain::Timestamp;
+use crate::error::{Error, Result};
+use crate::ports::PluginState;
+
+/// How well something works; the order is from good to bad.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthStatus {
+    /// All of it.
+    Healthy,
+    /// In part.
+    Degraded,
+    /// Not at all.
+    Unhealthy,
+}
+
+impl HealthStatus {
+    /// The wire name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+/// One part's health.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Check {
+    /// How well it works.
+    pub status: HealthStatus,
+    /// What was found, for people.
+    pub detail: String,
+}
+
+/// The daemon's health.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Health {
+    /// The worst of the checks.
+    pub status: HealthStatus,
+    /// Each part: `store`, `plugins`.
+    pub checks: BTreeMap<&'static str, Check>,
+    /// When it was looked at.
+    pub at: Timestamp,
+    /// Seconds since the services were made.
+    pub uptime_s: f64,
+}
+
+/// Looks at the parts below, and knows whether the daemon is on its way out.
+pub struct HealthService {
+    ports: Ports,
+    started: Instant,
+    draining: AtomicBool,
+}
+
+impl HealthService {
+    pub(super) fn new(ports: Ports) -> Self {
+        Self {
+            ports,
+            started: Instant::now(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Looks at every part: a datastore that is away makes the whole unhealthy; a kind without a
+    /// serving plugin, or a refused plugin file, makes it degraded.
+    pub async fn check(&self) -> Health {
+        let checks = BTreeMap::from([("store", self.store().await), ("plugins", self.plugins())]);
+        let status = checks
+            .values()
+            .map(|c| c.status)
+            .max()
+            .unwrap_or(HealthStatus::Healthy);
+        Health {
+            status,
+            checks,
+            at: self.ports.clock.now(),
+            uptime_s: self.started.elapsed().as_secs_f64(),
+        }
+    }
+
+    /// Whether requests should come here.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while draining, and while some kind has no serving plugin.
+    pub fn ready(&self) -> Result<()> {
+        if self.is_draining() {
+            return Err(Error::unavailable("the daemon is shutting down", 5));
+        }
+        let missing = self.missing();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Error::unavailable(
+            format!("no plugin serves {} yet", missing.join(", ")),
+            1,
+        ))
+    }
+
+    /// Says that the daemon is shutting down; there is no way back.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether [`HealthService::drain`] was called.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    async fn store(&self) -> Check {
+        match self.ports.store.ping().await {
+            Ok(()) => Check {
+                status: HealthStatus::Healthy,
+                detail: "answers".into(),
+            },
+            Err(error) => Check {
+                status: HealthStatus::Unhealthy,
+                detail: error.to_string(),
+            },
+        }
+    }
+
+    fn plugins(&self) -> Check {
+        let plugins = self.ports.runtime.plugins();
+        let refused = plugins
+            .iter()
+            .filter(|p| p.quarantine.is_some() || p.state == PluginState::Quarantined);
+        let refused: Vec<&str> = refused.map(|p| p.name.as_str()).collect();
+        let missing = self.missing();
+        let mut troubles = Vec::new();
+        if !missing.is_empty() {
+            troubles.push(format!("no plugin serves {}", missing.join(", ")));
+        }
+        if !refused.is_empty() {
+            troubles.push(format!("refused files: {}", refused.join(", ")));
+        }
+        if troubles.is_empty() {
+            return Check {
+                status: HealthStatus::Healthy,
+                detail: format!("{} loaded", plugins.len()),
+            };
+        }
+        Check {
+            status: HealthStatus::Degraded,
+            detail: troubles.join("; "),
+        }
+    }
+
+    fn missing(&self) -> Vec<&'static str> {
+        self.ports
+            .runtime
+            .readiness()
+            .missing
+            .into_iter()
+            .map(|kind| kind.as_str())
+            .collect()
+    }
+}

@@ -1,0 +1,158 @@
+//! The use cases: what a client, a worker or the daemon itself may ask for.
+//!
+//! Each service owns one subject and holds the ports it needs. Every change is one write job:
+//! its checks, its writes and its events see one state and are committed together, or nothing is.
+//! Knows no transport; what a request looked like on the wire is the caller's.
+
+mod agents;
+mod allocate;
+mod analytics;
+mod apply;
+mod claims;
+mod failure;
+mod fit;
+mod flow_insert;
+mod flow_problem;
+mod flows;
+mod health;
+mod keys;
+mod optimize;
+mod plugins;
+mod resources;
+mod task_change;
+mod tasks;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+mod transitions;
+
+use std::sync::Arc;
+
+pub use agents::{AgentService, AgentView, Assignee, Coordination, CoordinationRequest};
+pub use allocate::{AllocateAnswer, GrantStatus, Granted, UnmetDemand};
+pub use analytics::{AnalyticsRequest, AnalyticsService, WINDOW_MAX_S};
+pub use claims::{AllocateRequest, Ask, CLAIM_RESOURCES_MAX, CLAIMS_MAX, Claim};
+pub use flows::{CriticalPath, FlowService, FlowView, Progress};
+pub use health::{Check, Health, HealthService, HealthStatus};
+pub use keys::{KeyService, NewKey, SECRET_MAX_CHARS, SECRET_MIN_CHARS};
+pub use optimize::{
+    Assignment, FlowFacts, ITERATIONS_DEFAULT, ITERATIONS_MAX, OptimizeRequest, Optimized,
+    TIME_BUDGET_DEFAULT_MS, TIME_BUDGET_MAX_MS,
+};
+pub use plugins::PluginService;
+pub use resources::{NewResource, ResourceChange, ResourceService};
+pub use task_change::TaskChange;
+pub use tasks::{TaskService, TaskView};
+
+use crate::domain::{Clock, Communication, Timestamp};
+use crate::error::Result;
+use crate::ports::{Datastore, DatastoreExt, StrategyRuntime, WriteTx};
+
+/// What the services need to know; each field's default is the daemon's.
+#[derive(Clone, Debug)]
+pub struct ServiceConfig {
+    /// The network of flows that name none: free transfers.
+    pub default_communication: Communication,
+    /// Seconds on a reference agent that a task without estimate is taken to need: 1.
+    pub default_duration_s: f64,
+    /// How often an allocation is decided anew because capacity changed meanwhile: 5.
+    pub allocation_attempts: u32,
+    /// Most agents in one coordination: 100.
+    pub coordination_agents_max: usize,
+    /// The key of the keyed hash under which secrets are kept. The default, all zeros, is for tests.
+    pub pepper: [u8; 32],
+}
+
+impl Default for ServiceConfig {
+    fn default() -> Self {
+        Self {
+            default_communication: Communication::default(),
+            default_duration_s: 1.0,
+            allocation_attempts: 5,
+            coordination_agents_max: 100,
+            pepper: [0; 32],
+        }
+    }
+}
+
+/// Every service; cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    /// Tasks and their lives.
+    pub tasks: Arc<TaskService>,
+    /// Agents, coordination, assignment.
+    pub agents: Arc<AgentService>,
+    /// Flows and their optimization.
+    pub flows: Arc<FlowService>,
+    /// Resources and allocations.
+    pub resources: Arc<ResourceService>,
+    /// Reports.
+    pub analytics: Arc<AnalyticsService>,
+    /// API keys.
+    pub keys: Arc<KeyService>,
+    /// Plugins.
+    pub plugins: Arc<PluginService>,
+    /// Health and readiness.
+    pub health: Arc<HealthService>,
+}
+
+impl Services {
+    /// The services over these ports. [`KeyService::load`] is to be called once before serving.
+    pub fn new(
+        store: Arc<dyn Datastore>,
+        runtime: Arc<dyn StrategyRuntime>,
+        clock: Arc<dyn Clock>,
+        config: ServiceConfig,
+    ) -> Self {
+        let ports = Ports {
+            store,
+            runtime,
+            clock,
+            config: Arc::new(config),
+        };
+        Self {
+            tasks: Arc::new(TaskService::new(ports.clone())),
+            agents: Arc::new(AgentService::new(ports.clone())),
+            flows: Arc::new(FlowService::new(ports.clone())),
+            resources: Arc::new(ResourceService::new(ports.clone())),
+            analytics: Arc::new(AnalyticsService::new(ports.clone())),
+            keys: Arc::new(KeyService::new(ports.clone())),
+            plugins: Arc::new(PluginService::new(ports.clone())),
+            health: Arc::new(HealthService::new(ports)),
+        }
+    }
+}
+
+/// What every service holds.
+#[derive(Clone)]
+pub(crate) struct Ports {
+    pub(crate) store: Arc<dyn Datastore>,
+    pub(crate) runtime: Arc<dyn StrategyRuntime>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: Arc<ServiceConfig>,
+}
+
+impl Ports {
+    /// Runs a write job that is told the time when it runs, so that events are in the order of
+    /// their times as far as the clock allows.
+    pub(crate) async fn write<R, F>(&self, job: F) -> Result<R>
+    where
+        R: Send + 'static,
+        F: FnOnce(&mut dyn WriteTx, Timestamp) -> Result<R> + Send + 'static,
+    {
+        let clock = Arc::clone(&self.clock);
+        self.store.write(move |tx| job(tx, clock.now())).await
+    }
+}
+
+/// Refuses a change of a version that is not the present one.
+pub(crate) fn check_version(what: &str, expected: Option<u64>, present: u64) -> Result<()> {
+    match expected {
+        Some(expected) if expected != present => Err(crate::Error::conflict(
+            format!("the {what} is at version {present}, not {expected}"),
+            serde_json::json!({"expected_version": expected, "version": present}),
+        )),
+        _ => Ok(()),
+    }
+}

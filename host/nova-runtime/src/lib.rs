@@ -1,0 +1,56 @@
+//! The strategy runtime: WASM plugins as revisions that are loaded, probed, swapped and asked.
+//!
+//! The only crate that names wasmtime. It implements [`nova_core::ports::StrategyRuntime`] and knows
+//! neither HTTP nor a database: recorded events come through the datastore's trait.
+//!
+//! Reading order: [`Runtime`] takes a call, routes it on a snapshot (`registry`), and has it
+//! answered by a fresh instance (`invoke`) in a `sandbox` under a `meter`. Beside the calls, `watch`
+//! looks at the plugin directory and has what it finds loaded (`loader`), probed (`probe`) and put in place.
+//!
+//! Invariants: an answer that leaves this crate has passed the host's checks; a store that failed
+//! is never used again; nothing on the road of a call waits for a load; a file that is refused changes
+//! nothing but the list of refused files.
+
+mod runtime;
+
+mod config;
+mod error;
+mod events;
+
+mod registry;
+mod stats;
+
+mod failure;
+mod invoke;
+mod live;
+mod processor;
+
+mod bindings;
+mod convert;
+mod intern;
+
+mod engine;
+mod journal;
+mod meter;
+mod sandbox;
+mod ticker;
+
+mod artifacts;
+mod check;
+mod component;
+mod files;
+mod loader;
+mod manifest;
+mod probe;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use check::{CheckReport, Verdict, check_file};
+pub use component::{Inspection, OFFERED, Refused, Stage, TRACK, inspect};
+pub use config::{DEFAULT_CEILINGS, DEFAULT_LIMITS, RuntimeConfig};
+pub use error::{EngineError, RuntimeError};
+pub use events::{PluginChange, PluginEvent};
+pub use probe::ProbeTime;
+pub use runtime::Runtime;

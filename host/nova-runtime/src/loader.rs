@@ -1,0 +1,350 @@
+//! Loading: from a file to a revision that could serve.
+//!
+//! Steps: read, digest, validate, decode, compile (or take the kept artifact), link, probe. Off
+//! the request path: what blocks runs on blocking threads, and a few loads at a time. Touches
+//! nothing that serves; the caller swaps.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use nova_core::ports::runtime::PluginLimits;
+use nova_core::strategy::Kind;
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+use wasmtime::component::Component;
+
+use crate::artifacts::Artifacts;
+use crate::component::{Inspection, Refused, Stage, inspect};
+use crate::config::{LOADS_AT_A_TIME, RuntimeConfig};
+use crate::convert::object_text;
+use crate::files::Source;
+use crate::invoke::{Guest, Invoker, Unit};
+use crate::manifest::{self, Manifest};
+use crate::probe::{ProbeTime, probe};
+use crate::registry::{Loaded, Revision};
+
+/// How a load ended.
+pub(crate) enum Outcome {
+    /// It may serve.
+    Loaded(Box<Loaded>),
+    /// It is what already serves.
+    Unchanged,
+    /// It changed while it was read: to be loaded again once it has settled.
+    Moved,
+    /// It is quarantined.
+    Refused {
+        digest: Option<String>,
+        kind: Option<Kind>,
+        refused: Refused,
+    },
+}
+
+/// Why the steps of a load ended early.
+enum Halt {
+    Moved,
+    Refused(Refused),
+}
+
+impl From<Refused> for Halt {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// A file that was read and not refused so far.
+struct Sound {
+    bytes: Vec<u8>,
+    manifest: Manifest,
+    inspection: Inspection,
+    kind: Kind,
+}
+
+/// What probing found beside the revision, for the report of `nova plugin check`.
+pub(crate) struct Examined {
+    pub(crate) inspection: Option<Inspection>,
+    pub(crate) times: Vec<ProbeTime>,
+    pub(crate) outcome: Outcome,
+}
+
+/// Loads plugins.
+pub(crate) struct Loader {
+    config: RuntimeConfig,
+    invoker: Arc<Invoker>,
+    /// None: nothing is kept.
+    artifacts: Option<Artifacts>,
+    turns: Semaphore,
+}
+
+impl Loader {
+    pub(crate) fn new(
+        config: RuntimeConfig,
+        invoker: Arc<Invoker>,
+        artifacts: Option<Artifacts>,
+    ) -> Self {
+        Self {
+            config,
+            invoker,
+            artifacts,
+            turns: Semaphore::new(LOADS_AT_A_TIME as usize),
+        }
+    }
+
+    /// Loads a plugin; `serving` is the revision that it would replace.
+    pub(crate) async fn load(
+        self: &Arc<Self>,
+        source: &Source,
+        serving: Option<&Arc<Revision>>,
+    ) -> Outcome {
+        self.examine(source, serving).await.outcome
+    }
+
+    /// As [`Loader::load`], with all that was found out.
+    pub(crate) async fn examine(
+        self: &Arc<Self>,
+        source: &Source,
+        serving: Option<&Arc<Revision>>,
+    ) -> Examined {
+        let _turn = self.turns.acquire().await;
+        let began = Instant::now();
+        let mut found = Examined {
+            inspection: None,
+            times: Vec::new(),
+            outcome: Outcome::Unchanged,
+        };
+        let result = self.steps(source, serving, began, &mut found).await;
+        found.outcome = match result {
+            Ok(Some(loaded)) => Outcome::Loaded(Box::new(loaded)),
+            Ok(None) => Outcome::Unchanged,
+            Err(Halt::Moved) => Outcome::Moved,
+            Err(Halt::Refused(refused)) => {
+                let inspection = found.inspection.as_ref();
+                Outcome::Refused {
+                    digest: inspection.map(|i| i.digest.clone()),
+                    kind: inspection.and_then(|i| i.kind),
+                    refused,
+                }
+            }
+        };
+        found
+    }
+
+    async fn steps(
+        self: &Arc<Self>,
+        source: &Source,
+        serving: Option<&Arc<Revision>>,
+        began: Instant,
+        found: &mut Examined,
+    ) -> Result<Option<Loaded>, Halt> {
+        let (this, from) = (Arc::clone(self), source.clone());
+        let read = move || {
+            let before = from.stamp();
+            let read = this.read(&from);
+            Ok((from.stamp() == before).then_some(read))
+        };
+        let (inspection, read) = blocking(Stage::Read, read).await?.ok_or(Halt::Moved)?;
+        found.inspection = inspection;
+        let read = read?;
+        let plugin = source.name.as_str();
+        if let Some(serving) = serving {
+            if is_same(serving, &read) {
+                return Ok(None);
+            }
+            if serving.kind != read.kind {
+                let reason = format!(
+                    "'{plugin}' serves as {}, the new file is a {}; remove the plugin first, or give it another name",
+                    serving.kind, read.kind
+                );
+                return Err(Refused::new(Stage::Component, reason).into());
+            }
+        }
+        let Sound {
+            bytes,
+            manifest,
+            inspection,
+            kind,
+        } = read;
+        tracing::info!(plugin, %kind, digest = inspection.digest, size_bytes = inspection.size_bytes, "loading plugin");
+
+        let (this, digest) = (Arc::clone(self), inspection.digest.clone());
+        let compile = move || this.compile(&bytes, &digest, kind);
+        let (guest, from_cache) = blocking(Stage::Compile, compile).await?;
+        tracing::info!(
+            plugin,
+            from_cache,
+            elapsed_ms = ms(began),
+            "plugin compiled"
+        );
+
+        let unit = Unit {
+            plugin: plugin.into(),
+            limits: manifest.limits,
+            settings: object_text(&manifest.settings),
+            guest,
+        };
+        let probed = probe(&self.invoker, &unit)
+            .await
+            .map_err(|reason| Refused::new(Stage::Probe, reason))?;
+        found.times = probed.times;
+        let descriptor = probed.descriptor;
+        if manifest
+            .version
+            .as_ref()
+            .is_some_and(|version| *version != descriptor.version)
+        {
+            let (said, is) = (manifest.version.as_deref(), &descriptor.version);
+            tracing::warn!(
+                plugin,
+                manifest = said,
+                component = is,
+                "plugin.toml and the component differ in version; the component's counts"
+            );
+        }
+        tracing::info!(
+            plugin,
+            version = descriptor.version,
+            elapsed_ms = ms(began),
+            "plugin probed"
+        );
+        Ok(Some(Loaded {
+            unit,
+            version: descriptor.version,
+            summary: descriptor.summary,
+            confidence: descriptor.confidence,
+            settings: manifest.settings,
+            digest: inspection.digest,
+            size_bytes: inspection.size_bytes,
+            load_ms: ms(began),
+            from_cache,
+        }))
+    }
+
+    /// Reads and decodes; blocks. What was seen of the component is given even when it is refused.
+    fn read(&self, source: &Source) -> (Option<Inspection>, Result<Sound, Refused>) {
+        let manifest = match self.manifest(source) {
+            Ok(manifest) => manifest,
+            Err(refused) => return (None, Err(refused)),
+        };
+        let bytes = match self.component(source) {
+            Ok(bytes) => bytes,
+            Err(refused) => return (None, Err(refused)),
+        };
+        let inspection = inspect(&bytes);
+        let read = match (&inspection.refused, inspection.kind) {
+            (Some(refused), _) => Err(refused.clone()),
+            (None, Some(kind)) => match manifest.kind {
+                Some(wanted) if wanted != kind => {
+                    let reason = format!("plugin.toml says {wanted}, the component is a {kind}");
+                    Err(Refused::new(Stage::Component, reason))
+                }
+                _ => Ok(Sound {
+                    bytes,
+                    manifest,
+                    inspection: inspection.clone(),
+                    kind,
+                }),
+            },
+            (None, None) => Err(Refused::new(
+                Stage::Component,
+                "the component's kind cannot be told",
+            )),
+        };
+        (Some(inspection), read)
+    }
+
+    fn manifest(&self, source: &Source) -> Result<Manifest, Refused> {
+        let refuse = |reason| Refused::new(Stage::Manifest, reason);
+        manifest::check_name(&source.name).map_err(refuse)?;
+        let Some(path) = &source.manifest else {
+            return Ok(Manifest::default_of(&self.config));
+        };
+        let text = bounded(path, manifest::MAX_BYTES)?;
+        let text = String::from_utf8(text)
+            .map_err(|_| refuse(format!("{} is not UTF-8", path.display())))?;
+        Manifest::parse(&text, &source.name, &self.config).map_err(refuse)
+    }
+
+    fn component(&self, source: &Source) -> Result<Vec<u8>, Refused> {
+        match &source.component {
+            Some(path) => bounded(path, self.config.max_file_bytes),
+            None => Err(Refused::new(
+                Stage::Manifest,
+                "plugin.toml names no component file",
+            )),
+        }
+    }
+
+    /// Compiles, or takes the artifact, and links; blocks.
+    fn compile(&self, bytes: &[u8], digest: &str, kind: Kind) -> Result<(Guest, bool), Refused> {
+        let kept = self
+            .artifacts
+            .as_ref()
+            .and_then(|artifacts| artifacts.load(&self.invoker.engine, digest));
+        let from_cache = kept.is_some();
+        let component = match kept {
+            Some(component) => component,
+            None => {
+                let compiled = Component::from_binary(&self.invoker.engine, bytes);
+                compiled.map_err(|error| Refused::new(Stage::Compile, format!("{error:#}")))?
+            }
+        };
+        let guest = self
+            .invoker
+            .link(kind, &component)
+            .map_err(|reason| Refused::new(Stage::Imports, reason))?;
+        if let (Some(artifacts), false) = (&self.artifacts, from_cache) {
+            artifacts.store(digest, &component);
+        }
+        Ok((guest, from_cache))
+    }
+}
+
+fn is_same(serving: &Revision, read: &Sound) -> bool {
+    let same = |limits: &PluginLimits, settings: &Map<String, Value>| {
+        *limits == serving.unit.limits && *settings == serving.settings
+    };
+    serving.status.digest == read.inspection.digest
+        && same(&read.manifest.limits, &read.manifest.settings)
+}
+
+/// A file's bytes, if they are not more than `limit`.
+fn bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Refused> {
+    let refuse = |reason| Refused::new(Stage::Read, reason);
+    let unreadable =
+        |error: std::io::Error| refuse(format!("{} cannot be read: {error}", path.display()));
+    let file = File::open(path).map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(refuse(format!("{} is not a file", path.display())));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > limit {
+        return Err(refuse(format!(
+            "{} has more than {limit} bytes",
+            path.display()
+        )));
+    }
+    Ok(bytes)
+}
+
+/// Runs on a blocking thread; a panic there refuses the file instead of ending the loader.
+async fn blocking<T: Send + 'static>(
+    stage: Stage,
+    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Refused> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Refused::new(
+            stage,
+            format!("the loader broke off: {error}"),
+        )),
+    }
+}
+
+fn ms(began: Instant) -> f64 {
+    (began.elapsed().as_secs_f64() * 1e6).round() / 1e3
+}

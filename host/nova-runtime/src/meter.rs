@@ -1,0 +1,149 @@
+//! The meter: how long a guest ran by its own account, and when that is enough.
+//!
+//! Ticks are wall time, and on a loaded machine a guest that waits for a processor must not
+//! be charged for it. So the meter sums the CPU time of the thread over the polls of the call,
+//! and looks at it at every tick. A larger wall-clock cap ends what waits without running.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use cpu_time::ThreadTime;
+use wasmtime::UpdateDeadline;
+
+/// One store's clock. One call at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    /// CPU nanoseconds of the polls that are over.
+    spent_ns: AtomicU64,
+    /// The thread's clock when the poll in progress began.
+    began_ns: AtomicU64,
+    /// CPU nanoseconds that the call may take.
+    limit_ns: AtomicU64,
+}
+
+/// The error with which a guest past its deadline is ended.
+#[derive(Debug)]
+pub(crate) struct DeadlinePassed;
+
+impl fmt::Display for DeadlinePassed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the deadline has passed")
+    }
+}
+
+impl std::error::Error for DeadlinePassed {}
+
+/// The wall-clock cap was reached; the future has been dropped.
+#[derive(Debug)]
+pub(crate) struct WallPassed;
+
+impl Meter {
+    /// Runs a guest call to its end or to the wall-clock cap, from zero on the clock. What the call
+    /// spends beyond `deadline` of its own time ends it at the next tick, see [`Meter::on_tick`].
+    pub(crate) async fn run<F: Future>(
+        self: &Arc<Self>,
+        deadline: Duration,
+        wall: Duration,
+        call: F,
+    ) -> Result<F::Output, WallPassed> {
+        self.spent_ns.store(0, Relaxed);
+        self.limit_ns.store(nanos(deadline), Relaxed);
+        let mut call = pin!(call);
+        let metered = poll_fn(|cx| {
+            self.began_ns
+                .store(nanos(ThreadTime::now().as_duration()), Relaxed);
+            let polled = call.as_mut().poll(cx);
+            self.spent_ns.store(self.own_ns(), Relaxed);
+            polled
+        });
+        tokio::time::timeout(wall, metered)
+            .await
+            .map_err(|_| WallPassed)
+    }
+
+    /// At each tick, on the guest's thread: enough, or on after others had their turn.
+    ///
+    /// # Errors
+    /// [`DeadlinePassed`], which ends the guest.
+    pub(crate) fn on_tick(&self) -> wasmtime::Result<UpdateDeadline> {
+        if self.own_ns() >= self.limit_ns.load(Relaxed) {
+            return Err(DeadlinePassed.into());
+        }
+        Ok(UpdateDeadline::YieldCustom(
+            1,
+            Box::pin(tokio::task::yield_now()),
+        ))
+    }
+
+    /// Own running time of the call so far; only meaningful on the thread that polls it.
+    fn own_ns(&self) -> u64 {
+        let poll =
+            nanos(ThreadTime::now().as_duration()).saturating_sub(self.began_ns.load(Relaxed));
+        self.spent_ns.load(Relaxed) + poll
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Instant;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_own_time_counts() {
+        let meter = Arc::new(Meter::default());
+        let second = Duration::from_secs(1);
+        let waits = tokio::time::sleep(Duration::from_millis(60));
+        meter.run(second, second, waits).await.unwrap();
+        assert!(
+            meter.spent_ns.load(Relaxed) < 30_000_000,
+            "waiting is not running"
+        );
+
+        let works = async {
+            for _ in 0..10 {
+                let start = ThreadTime::now();
+                while start.elapsed() < Duration::from_millis(2) {}
+                tokio::task::yield_now().await;
+            }
+        };
+        meter.run(second, second, works).await.unwrap();
+        assert!(
+            meter.spent_ns.load(Relaxed) >= 20_000_000,
+            "the polls are summed"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_wall_clock_ends_what_waits() {
+        let meter = Arc::new(Meter::default());
+        let start = Instant::now();
+        let never = std::future::pending::<()>();
+        assert!(
+            meter
+                .run(Duration::from_secs(9), Duration::from_millis(30), never)
+                .await
+                .is_err()
+        );
+        assert!(start.elapsed() < Duration::from_secs(3));
+    }
+
+    #[test]
+    fn a_tick_past_the_limit_ends_the_guest() {
+        let meter = Meter::default();
+        meter.limit_ns.store(u64::MAX, Relaxed);
+        assert!(meter.on_tick().is_ok());
+        meter.limit_ns.store(0, Relaxed);
+        let error = meter.on_tick().err().unwrap();
+        assert!(error.downcast_ref::<DeadlinePassed>().is_some());
+    }
+}

@@ -1,0 +1,167 @@
+//! Live analytics processors: one for each plugin and domain, caught up before it answers.
+//!
+//! Each is an actor behind its own lock: one question at a time, and none of them waits for
+//! another's. What a processor knows comes from recorded events alone, so that it can be dropped
+//! at any time (a trap, a swap, too many of them) and is rebuilt by the next question.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use nova_core::domain::Domain;
+use nova_core::ports::{Datastore, DatastoreExt, ReadCost};
+use nova_core::strategy::analytics::{AnalyticsQuery, AnalyticsReport};
+use parking_lot::Mutex;
+
+use crate::error::Failure;
+use crate::invoke::{Answer, Invoker};
+use crate::live::Live;
+use crate::registry::Revision;
+
+/// Events handed over in one guest call.
+const BATCH: usize = 2000;
+
+/// Why a processor has no report.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    Guest(Failure),
+    Datastore(nova_core::Error),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Guest(failure)
+    }
+}
+
+type Key = (Arc<str>, Domain);
+
+/// The processors alive now; at most so many.
+pub(crate) struct Processors {
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+    limit: usize,
+    /// Counts questions, to know which processor was asked least recently.
+    clock: AtomicU64,
+}
+
+#[derive(Default)]
+struct Slot {
+    asked: AtomicU64,
+    /// Taken out while it is asked: what fails, panics or is cut off does not come back.
+    live: tokio::sync::Mutex<Option<(Arc<Revision>, Live)>>,
+}
+
+impl Processors {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            slots: Mutex::default(),
+            limit: limit.max(1),
+            clock: AtomicU64::new(0),
+        }
+    }
+
+    /// Brings the domain's processor up to the newest recorded event, and asks it.
+    pub(crate) async fn report(
+        &self,
+        invoker: &Invoker,
+        datastore: &dyn Datastore,
+        revision: &Arc<Revision>,
+        domain: &Domain,
+        query: &AnalyticsQuery,
+    ) -> Result<Answer<AnalyticsReport>, Trouble> {
+        let unit = &revision.unit;
+        let slot = self.slot((Arc::clone(&unit.plugin), domain.clone()))?;
+        let turn = tokio::time::timeout(
+            Duration::from_millis(unit.limits.queue_ms),
+            slot.live.lock(),
+        );
+        let Ok(mut seat) = turn.await else {
+            let what = format!("'{}' is still busy with domain '{domain}'", unit.plugin);
+            return Err(Failure::Busy(what).into());
+        };
+        let mut live = match seat.take() {
+            Some((of, live)) if Arc::ptr_eq(&of, revision) => live,
+            _ => Live::start(invoker, unit).await?,
+        };
+        loop {
+            let (of, after) = (domain.clone(), live.covers_seq());
+            let read = datastore.read(ReadCost::Scan, move |tx| {
+                tx.events_after(Some(&of), after, BATCH)
+            });
+            let events = read.await.map_err(Trouble::Datastore)?;
+            if let Err(refusal) = live.ingest(invoker, unit, &events).await? {
+                return Ok(Err(refusal));
+            }
+            if events.len() < BATCH {
+                break;
+            }
+        }
+        let answer = live.report(invoker, unit, query).await?;
+        *seat = Some((Arc::clone(revision), live));
+        Ok(answer)
+    }
+
+    /// Drops the processors of a plugin. One that answers now finishes first.
+    pub(crate) fn forget(&self, plugin: &str) {
+        self.slots.lock().retain(|(of, _), _| &**of != plugin);
+    }
+
+    /// Drops all of them.
+    pub(crate) fn clear(&self) {
+        self.slots.lock().clear();
+    }
+
+    fn slot(&self, key: Key) -> Result<Arc<Slot>, Failure> {
+        let mut slots = self.slots.lock();
+        if !slots.contains_key(&key) && slots.len() >= self.limit {
+            // One that nobody else holds is idle.
+            let idle = slots
+                .iter()
+                .filter(|(_, slot)| Arc::strong_count(slot) == 1);
+            let Some(oldest) = idle
+                .min_by_key(|(_, slot)| slot.asked.load(Relaxed))
+                .map(|(key, _)| key.clone())
+            else {
+                return Err(Failure::Busy(format!(
+                    "all {} analytics processors are busy",
+                    self.limit
+                )));
+            };
+            slots.remove(&oldest);
+        }
+        let slot = slots.entry(key).or_default();
+        slot.asked.store(self.clock.fetch_add(1, Relaxed), Relaxed);
+        Ok(Arc::clone(slot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_least_recently_asked_idle_processor_makes_room() {
+        let key = |plugin: &str| (Arc::from(plugin), Domain::default());
+        let processors = Processors::new(2);
+        let busy = processors.slot(key("a")).unwrap();
+        drop(processors.slot(key("b")).unwrap());
+        drop(processors.slot(key("c")).unwrap());
+        let names = || {
+            let slots = processors.slots.lock();
+            let mut names: Vec<String> =
+                slots.keys().map(|(plugin, _)| plugin.to_string()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(), ["a", "c"]);
+        let other = processors.slot(key("c")).unwrap();
+        assert!(matches!(processors.slot(key("d")), Err(Failure::Busy(_))));
+        drop((busy, other));
+        processors.slot(key("d")).unwrap();
+        assert_eq!(names(), ["c", "d"]);
+        processors.forget("c");
+        assert_eq!(names(), ["d"]);
+    }
+}

@@ -1,0 +1,365 @@
+//! The registry: which plugins there are, and which revision of each serves.
+//!
+//! Readers take one immutable [`Snapshot`] and see one consistent state for the whole call;
+//! writers build the next snapshot and put it in place at once. A revision in use lives on
+//! for as long as a call holds it: `Loading → Active → Draining → Retired`, or a file is quarantined and the
+//! revision before it goes on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arc_swap::{ArcSwap, Guard};
+use nova_core::domain::{Clock, SystemClock};
+use nova_core::ports::Call;
+use nova_core::ports::runtime::{
+    PluginLimits, PluginState, PluginStatus, Quarantine, Readiness, RevisionStatus, Route,
+};
+use nova_core::strategy::{CallError, Kind};
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+use tokio::sync::{Semaphore, watch};
+
+use crate::invoke::Unit;
+use crate::stats::Stats;
+
+/// Refused files remembered per plugin.
+const REFUSED_MAX: usize = 32;
+
+/// One loaded version of a plugin. Everything but its counters is fixed.
+pub(crate) struct Revision {
+    /// What calls run.
+    pub(crate) unit: Unit,
+    pub(crate) kind: Kind,
+    pub(crate) status: RevisionStatus,
+    pub(crate) summary: String,
+    pub(crate) confidence: String,
+    pub(crate) settings: Map<String, Value>,
+    /// Calls at a time.
+    pub(crate) turns: Arc<Semaphore>,
+    /// Calls now.
+    pub(crate) in_flight: AtomicU64,
+    /// The plugin's numbers, shared by all its revisions.
+    pub(crate) stats: Arc<Stats>,
+}
+
+/// What a load made, before it has a number.
+pub(crate) struct Loaded {
+    pub(crate) unit: Unit,
+    pub(crate) version: String,
+    pub(crate) summary: String,
+    pub(crate) confidence: String,
+    pub(crate) settings: Map<String, Value>,
+    pub(crate) digest: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) load_ms: f64,
+    pub(crate) from_cache: bool,
+}
+
+/// One plugin in a snapshot.
+#[derive(Clone)]
+pub(crate) struct Plugin {
+    name: Arc<str>,
+    file: String,
+    kind: Option<Kind>,
+    pub(crate) current: Option<Arc<Revision>>,
+    /// Replaced revisions, newest first: what a fallback or rollback could serve.
+    previous: Vec<Arc<Revision>>,
+    quarantine: Option<Quarantine>,
+    refused: Vec<Quarantine>,
+    next_revision: u64,
+    stats: Option<Arc<Stats>>,
+}
+
+/// One consistent state of everything.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    plugins: BTreeMap<Arc<str>, Arc<Plugin>>,
+    /// Which plugin serves a kind when nothing else is said.
+    defaults: BTreeMap<Kind, String>,
+}
+
+impl Snapshot {
+    /// The revision that serves a call, and by which rule. Further rules (a domain's own route, a
+    /// canary's share, a fallback) belong here: they need nothing but the snapshot and the call.
+    pub(crate) fn route(
+        &self,
+        kind: Kind,
+        call: &Call,
+    ) -> Result<(Arc<Revision>, Route), CallError> {
+        let (name, route) = match &call.strategy {
+            Some(name) => (name, Route::Request),
+            None => match self.defaults.get(&kind) {
+                Some(name) => (name, Route::Default),
+                None => {
+                    return Err(CallError::Unavailable(format!(
+                        "no plugin is configured to serve as {kind}"
+                    )));
+                }
+            },
+        };
+        let plugin = self.plugins.get(name.as_str());
+        match plugin.and_then(|plugin| plugin.current.as_ref()) {
+            Some(revision) if revision.kind == kind => Ok((Arc::clone(revision), route)),
+            Some(revision) if route == Route::Default => Err(CallError::Unavailable(format!(
+                "'{name}' is configured to serve as {kind}, but is a {}",
+                revision.kind
+            ))),
+            None if route == Route::Default => {
+                let why = match plugin.and_then(|plugin| plugin.quarantine.as_ref()) {
+                    Some(refused) => format!(
+                        ": its file was refused ({}: {})",
+                        refused.stage, refused.reason
+                    ),
+                    None => String::new(),
+                };
+                Err(CallError::Unavailable(format!(
+                    "'{name}', which serves as {kind}, is not loaded{why}"
+                )))
+            }
+            _ => {
+                let loaded: Vec<&str> = self.of_kind(kind).collect();
+                let loaded = if loaded.is_empty() {
+                    "none".to_owned()
+                } else {
+                    loaded.join(", ")
+                };
+                Err(CallError::UnknownStrategy(format!(
+                    "no {kind} is called '{name}'; loaded: {loaded}"
+                )))
+            }
+        }
+    }
+
+    fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &str> {
+        let serving = self
+            .plugins
+            .values()
+            .filter(move |p| p.current.as_ref().is_some_and(|r| r.kind == kind));
+        serving.map(|plugin| &*plugin.name)
+    }
+
+    /// Kinds without a serving default.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let serves = |kind: &Kind| {
+            let plugin = self
+                .defaults
+                .get(kind)
+                .and_then(|name| self.plugins.get(name.as_str()));
+            plugin
+                .and_then(|p| p.current.as_ref())
+                .is_some_and(|revision| revision.kind == *kind)
+        };
+        Readiness {
+            missing: Kind::ALL.into_iter().filter(|kind| !serves(kind)).collect(),
+        }
+    }
+
+    /// A plugin by name.
+    pub(crate) fn plugin(&self, name: &str) -> Option<&Plugin> {
+        self.plugins.get(name).map(|plugin| &**plugin)
+    }
+
+    /// What an operator sees of all plugins.
+    pub(crate) fn statuses(&self, limits: &PluginLimits) -> Vec<PluginStatus> {
+        self.plugins
+            .values()
+            .map(|plugin| self.status(plugin, limits))
+            .collect()
+    }
+
+    /// What an operator sees of one. `limits` stand for those of a plugin that never loaded.
+    pub(crate) fn status(&self, plugin: &Plugin, limits: &PluginLimits) -> PluginStatus {
+        let current = plugin.current.as_ref();
+        let state = match current {
+            Some(revision)
+                if self
+                    .defaults
+                    .get(&revision.kind)
+                    .is_some_and(|name| **name == *plugin.name) =>
+            {
+                PluginState::Active
+            }
+            Some(_) => PluginState::Standby,
+            None if plugin.quarantine.is_some() => PluginState::Quarantined,
+            None => PluginState::Loading,
+        };
+        PluginStatus {
+            name: plugin.name.to_string(),
+            kind: current.map(|revision| revision.kind).or(plugin.kind),
+            state,
+            summary: current
+                .map(|revision| revision.summary.clone())
+                .unwrap_or_default(),
+            confidence: current
+                .map(|revision| revision.confidence.clone())
+                .unwrap_or_default(),
+            file: plugin.file.clone(),
+            current: current.map(|revision| revision.status.clone()),
+            previous: plugin
+                .previous
+                .iter()
+                .map(|revision| revision.status.clone())
+                .collect(),
+            quarantine: plugin.quarantine.clone(),
+            refused: plugin.refused.clone(),
+            limits: current.map_or(*limits, |revision| revision.unit.limits),
+            settings: current
+                .map(|revision| revision.settings.clone())
+                .unwrap_or_default(),
+            stats: plugin
+                .stats
+                .as_ref()
+                .map(|stats| stats.read())
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// A revision that took over.
+pub(crate) struct Activated {
+    pub(crate) current: Arc<Revision>,
+    pub(crate) replaced: Option<Arc<Revision>>,
+}
+
+/// The present snapshot, and the ways to the next.
+pub(crate) struct Registry {
+    snapshot: ArcSwap<Snapshot>,
+    /// One writer at a time.
+    writing: Mutex<()>,
+    /// Wakes who waits for a change.
+    changed: watch::Sender<()>,
+    kept_revisions: usize,
+}
+
+impl Registry {
+    pub(crate) fn new(defaults: BTreeMap<Kind, String>, kept_revisions: usize) -> Self {
+        let empty = Snapshot {
+            plugins: BTreeMap::new(),
+            defaults,
+        };
+        Self {
+            snapshot: ArcSwap::from_pointee(empty),
+            writing: Mutex::new(()),
+            changed: watch::Sender::new(()),
+            kept_revisions,
+        }
+    }
+
+    /// The state now.
+    pub(crate) fn snapshot(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// Is told of every new snapshot.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// A file is being loaded: from now on the plugin is seen.
+    pub(crate) fn loading(&self, name: &str, file: &str) {
+        self.change(name, file, |_| ());
+    }
+
+    /// A file was loaded and serves from now on.
+    pub(crate) fn activate(&self, name: &str, file: &str, loaded: Loaded) -> Activated {
+        let kept = self.kept_revisions;
+        self.change(name, file, |plugin| {
+            let kind = loaded.unit.guest.kind();
+            // Numbers of another kind would be compared with these.
+            let stats = match &plugin.stats {
+                Some(stats) if plugin.kind == Some(kind) => Arc::clone(stats),
+                _ => Arc::new(Stats::new(&plugin.name, kind)),
+            };
+            let revision = Arc::new(Revision {
+                kind,
+                turns: Arc::new(Semaphore::new(loaded.unit.limits.concurrency as usize)),
+                in_flight: AtomicU64::new(0),
+                stats: Arc::clone(&stats),
+                status: RevisionStatus {
+                    revision: plugin.next_revision,
+                    version: loaded.version,
+                    digest: loaded.digest,
+                    activated_at: SystemClock.now(),
+                    size_bytes: loaded.size_bytes,
+                    load_ms: loaded.load_ms,
+                    from_cache: loaded.from_cache,
+                },
+                summary: loaded.summary,
+                confidence: loaded.confidence,
+                settings: loaded.settings,
+                unit: loaded.unit,
+            });
+            plugin.next_revision += 1;
+            plugin.kind = Some(kind);
+            plugin.stats = Some(stats);
+            plugin.quarantine = None;
+            let replaced = plugin.current.replace(Arc::clone(&revision));
+            if let Some(replaced) = &replaced {
+                plugin.previous.insert(0, Arc::clone(replaced));
+                plugin.previous.truncate(kept);
+            }
+            Activated {
+                current: revision,
+                replaced,
+            }
+        })
+    }
+
+    /// The file is what already serves.
+    pub(crate) fn unchanged(&self, name: &str, file: &str) {
+        self.change(name, file, |plugin| plugin.quarantine = None);
+    }
+
+    /// A file was refused; what served before goes on.
+    pub(crate) fn refuse(
+        &self,
+        name: &str,
+        file: &str,
+        kind: Option<Kind>,
+        quarantine: Quarantine,
+    ) {
+        self.change(name, file, |plugin| {
+            plugin.kind = plugin.kind.or(kind);
+            plugin.refused.insert(0, quarantine.clone());
+            plugin.refused.truncate(REFUSED_MAX);
+            plugin.quarantine = Some(quarantine);
+        });
+    }
+
+    /// The plugin is gone; gives what served until now.
+    pub(crate) fn retire(&self, name: &str) -> Option<Arc<Revision>> {
+        let _writing = self.writing.lock();
+        let mut next = Snapshot::clone(&self.snapshot.load());
+        let plugin = next.plugins.remove(name)?;
+        self.snapshot.store(Arc::new(next));
+        self.changed.send_replace(());
+        plugin.current.clone()
+    }
+
+    fn change<T>(&self, name: &str, file: &str, change: impl FnOnce(&mut Plugin) -> T) -> T {
+        let _writing = self.writing.lock();
+        let mut next = Snapshot::clone(&self.snapshot.load());
+        let name: Arc<str> = name.into();
+        let mut plugin = match next.plugins.get(&name) {
+            Some(plugin) => Plugin::clone(plugin),
+            None => Plugin {
+                name: Arc::clone(&name),
+                file: String::new(),
+                kind: None,
+                current: None,
+                previous: Vec::new(),
+                quarantine: None,
+                refused: Vec::new(),
+                next_revision: 1,
+                stats: None,
+            },
+        };
+        file.clone_into(&mut plugin.file);
+        let answer = change(&mut plugin);
+        next.plugins.insert(name, Arc::new(plugin));
+        self.snapshot.store(Arc::new(next));
+        self.changed.send_replace(());
+        answer
+    }
+}

@@ -1,0 +1,354 @@
+//! The watch over the plugin directory: what appears or changes is loaded, what goes is retired.
+//!
+//! A file is loaded once its bytes have stopped changing, and once per change; whether it is
+//! anything new is decided by its digest. Truncation is a change, not a removal. The kernel's
+//! notifications only make it fast: a periodic scan finds what they miss.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use metrics::counter;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use nova_core::domain::{Clock, SystemClock};
+use nova_core::ports::runtime::Quarantine;
+use nova_core::strategy::Kind;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::component::{Refused, Stage};
+use crate::config::RuntimeConfig;
+use crate::events::{Events, PluginChange};
+use crate::files::{Source, Stamp, scan};
+use crate::loader::{Loader, Outcome};
+use crate::processor::Processors;
+use crate::registry::{Activated, Loaded, Registry, Revision};
+
+/// Pause after a notification: a copy makes hundreds of them.
+const DEBOUNCE: Duration = Duration::from_millis(10);
+/// How often a replaced revision's calls are counted.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+
+/// Keeps the registry in step with the directory.
+pub(crate) struct Watch {
+    pub(crate) config: RuntimeConfig,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) loader: Arc<Loader>,
+    pub(crate) processors: Arc<Processors>,
+    pub(crate) events: Arc<Events>,
+}
+
+/// What is known of one plugin's files.
+struct Known {
+    seen: Stamp,
+    since: Instant,
+    /// The state whose load has ended.
+    done: Option<Stamp>,
+    loading: bool,
+    absent_since: Option<Instant>,
+    /// The hidden file has been complained about.
+    hidden: bool,
+}
+
+impl Known {
+    fn new(seen: Stamp) -> Self {
+        Self {
+            seen,
+            since: Instant::now(),
+            done: None,
+            loading: false,
+            absent_since: None,
+            hidden: false,
+        }
+    }
+}
+
+type Loads = JoinSet<(Source, Stamp, Outcome)>;
+
+impl Watch {
+    /// Runs until `stop` says so, or its sender is gone.
+    pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
+        let dirty = Arc::new(Notify::new());
+        let _watcher = notifications(&self.config.plugin_dir, &dirty);
+        let mut known: HashMap<String, Known> = HashMap::new();
+        let mut loads = Loads::new();
+        let mut complaint = String::new();
+        loop {
+            let dir = self.config.plugin_dir.clone();
+            let wait = match tokio::task::spawn_blocking(move || scan(&dir)).await {
+                Ok(Ok(found)) => {
+                    complaint.clear();
+                    self.look(found, &mut known, &mut loads)
+                }
+                Ok(Err(error)) => {
+                    // Unreadable is not empty: what serves goes on.
+                    if complaint != error.to_string() {
+                        complaint = error.to_string();
+                        tracing::error!(dir = %self.config.plugin_dir.display(), %error, "the plugin directory cannot be read");
+                    }
+                    self.interval()
+                }
+                Err(_) => return, // The async runtime is ending.
+            };
+            tokio::select! {
+                () = dirty.notified() => tokio::time::sleep(DEBOUNCE).await,
+                Some(ended) = loads.join_next() => match ended {
+                    Ok((source, stamp, outcome)) => self.loaded(&source, stamp, outcome, &mut known),
+                    Err(error) => tracing::error!(%error, "a load broke off"),
+                },
+                () = tokio::time::sleep(wait) => {}
+                _ = stop.changed() => return,
+            }
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_millis(self.config.scan_interval_ms.max(10))
+    }
+
+    /// Compares what is there with what is known; gives the time until the next look.
+    fn look(
+        &self,
+        found: BTreeMap<String, (Source, Stamp)>,
+        known: &mut HashMap<String, Known>,
+        loads: &mut Loads,
+    ) -> Duration {
+        let mut wait = self.interval();
+        for (name, known) in known.iter_mut() {
+            let gone = match found.get(name) {
+                None => true,
+                Some((source, stamp)) => source.is_removed(stamp) && self.serves(name),
+            };
+            match (gone, known.absent_since) {
+                (true, None) => known.absent_since = Some(Instant::now()),
+                (false, Some(_)) => known.absent_since = None,
+                _ => {}
+            }
+        }
+        let grace = Duration::from_millis(self.config.retire_grace_ms);
+        known.retain(|name, known| {
+            let Some(since) = known.absent_since.filter(|_| !known.loading) else {
+                return true;
+            };
+            let left = grace.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                self.retire(name);
+                return false;
+            }
+            wait = wait.min(left);
+            true
+        });
+        for (name, (source, stamp)) in found {
+            let known = known.entry(name).or_insert_with(|| Known::new(stamp));
+            self.hidden(&source, known);
+            if known.loading || known.absent_since.is_some() || known.done == Some(stamp) {
+                continue;
+            }
+            if known.seen != stamp {
+                (known.seen, known.since) = (stamp, Instant::now());
+            }
+            let quiet = stamp.age().unwrap_or_default().max(known.since.elapsed());
+            let left = self.config.settle().saturating_sub(quiet);
+            if !left.is_zero() {
+                wait = wait.min(left);
+                continue;
+            }
+            known.loading = true;
+            self.load(source, stamp, loads);
+        }
+        wait
+    }
+
+    fn serves(&self, name: &str) -> bool {
+        self.registry
+            .snapshot()
+            .plugin(name)
+            .is_some_and(|plugin| plugin.current.is_some())
+    }
+
+    fn load(&self, source: Source, stamp: Stamp, loads: &mut Loads) {
+        self.registry.loading(&source.name, &source.file());
+        let serving = self
+            .registry
+            .snapshot()
+            .plugin(&source.name)
+            .and_then(|plugin| plugin.current.clone());
+        let loader = Arc::clone(&self.loader);
+        loads.spawn(async move {
+            let outcome = loader.load(&source, serving.as_ref()).await;
+            (source, stamp, outcome)
+        });
+    }
+
+    fn loaded(
+        &self,
+        source: &Source,
+        stamp: Stamp,
+        outcome: Outcome,
+        known: &mut HashMap<String, Known>,
+    ) {
+        let name = source.name.as_str();
+        let moved = matches!(outcome, Outcome::Moved);
+        match outcome {
+            Outcome::Moved => tracing::debug!(plugin = name, "the file changed while it was read"),
+            Outcome::Unchanged => self.registry.unchanged(name, &source.file()),
+            Outcome::Loaded(loaded) => self.activate(source, *loaded),
+            Outcome::Refused {
+                digest,
+                kind,
+                refused,
+            } => self.refuse(source, digest, kind, refused),
+        }
+        if let Some(known) = known.get_mut(name) {
+            known.loading = false;
+            if !moved {
+                known.done = Some(stamp);
+            }
+        }
+    }
+
+    fn activate(&self, source: &Source, loaded: Loaded) {
+        let name = source.name.as_str();
+        let Activated { current, replaced } = self.registry.activate(name, &source.file(), loaded);
+        // A processor's state is its revision's: it is rebuilt from the recorded events.
+        self.processors.forget(name);
+        let (kind, status) = (current.kind, current.status.clone());
+        let (revision, version, digest) = (status.revision, status.version, status.digest);
+        tracing::info!(
+            plugin = name, %kind, revision, version, digest, load_ms = status.load_ms, from_cache = status.from_cache,
+            replaced = replaced.as_ref().map(|r| r.status.revision), "plugin serves"
+        );
+        let change = match &replaced {
+            None => PluginChange::Loaded {
+                kind,
+                revision,
+                version,
+                digest,
+            },
+            Some(old) => PluginChange::Swapped {
+                kind,
+                revision,
+                replaced: old.status.revision,
+                version,
+                digest,
+            },
+        };
+        self.publish(
+            name,
+            if replaced.is_none() {
+                "loaded"
+            } else {
+                "swapped"
+            },
+            change,
+        );
+        if let Some(old) = replaced {
+            self.drain(name, old);
+        }
+    }
+
+    fn refuse(
+        &self,
+        source: &Source,
+        digest: Option<String>,
+        kind: Option<Kind>,
+        refused: Refused,
+    ) {
+        let name = source.name.as_str();
+        let Refused { stage, reason } = refused;
+        tracing::warn!(
+            plugin = name,
+            stage = stage.as_str(),
+            reason,
+            digest,
+            file = source.file(),
+            "plugin quarantined"
+        );
+        let quarantine = Quarantine {
+            digest: digest.clone(),
+            stage: stage.as_str().to_owned(),
+            reason: reason.clone(),
+            at: SystemClock.now(),
+        };
+        self.registry.refuse(name, &source.file(), kind, quarantine);
+        self.publish(
+            name,
+            "quarantined",
+            PluginChange::Quarantined {
+                digest,
+                stage,
+                reason,
+            },
+        );
+    }
+
+    /// Says once that a folder hides a lone file of the same name.
+    fn hidden(&self, source: &Source, known: &mut Known) {
+        if let (Some(hidden), false) = (&source.hidden, known.hidden) {
+            let reason = format!(
+                "{} is not loaded: the folder of the same name serves; remove one of them",
+                hidden.display()
+            );
+            self.refuse(source, None, None, Refused::new(Stage::Manifest, reason));
+        }
+        known.hidden = source.hidden.is_some();
+    }
+
+    fn retire(&self, name: &str) {
+        let revision = self.registry.retire(name);
+        self.processors.forget(name);
+        tracing::info!(plugin = name, "plugin retired: its file is gone");
+        self.publish(name, "retired", PluginChange::Retired);
+        if let Some(old) = revision {
+            self.drain(name, old);
+        }
+    }
+
+    fn publish(&self, name: &str, outcome: &'static str, change: PluginChange) {
+        counter!("nova_plugin_swaps_total", "plugin" => name.to_owned(), "outcome" => outcome)
+            .increment(1);
+        self.events.publish(name, change);
+    }
+
+    /// Waits, aside, until a revision's last call has ended.
+    fn drain(&self, name: &str, old: Arc<Revision>) {
+        let (name, events) = (name.to_owned(), Arc::clone(&self.events));
+        let deadline = Duration::from_millis(self.config.drain_deadline_ms);
+        let revision = old.status.revision;
+        tokio::spawn(async move {
+            let began = Instant::now();
+            while old.in_flight.load(Relaxed) > 0 {
+                if began.elapsed() > deadline {
+                    tracing::warn!(
+                        plugin = name,
+                        revision,
+                        calls = old.in_flight.load(Relaxed),
+                        "a replaced revision still has calls"
+                    );
+                    return;
+                }
+                tokio::time::sleep(DRAIN_POLL).await;
+            }
+            tracing::debug!(plugin = name, revision, "revision drained");
+            events.publish(&name, PluginChange::Drained { revision });
+        });
+    }
+}
+
+/// The kernel's notifications, where they can be had.
+fn notifications(dir: &Path, dirty: &Arc<Notify>) -> Option<RecommendedWatcher> {
+    let wake = Arc::clone(dirty);
+    let handler = move |event: notify::Result<notify::Event>| {
+        // Our own reading is an access; what fails to arrive is found by the next scan.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            wake.notify_one();
+        }
+    };
+    let watcher = notify::recommended_watcher(handler).and_then(|mut watcher| {
+        watcher.watch(dir, RecursiveMode::Recursive)?;
+        Ok(watcher)
+    });
+    watcher.inspect_err(|error| tracing::warn!(dir = %dir.display(), %error, "no notifications, the plugin directory is only scanned")).ok()
+}

@@ -1,0 +1,217 @@
+//! The pool of connections that read.
+//!
+//! Short reads run on the caller's thread: they take microseconds, less than a change of thread.
+//! Long ones run on the runtime's blocking threads and never take the last connection, so that
+//! short ones do not wait behind them. Nobody waits without end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nova_core::ports::ReadJob;
+use nova_core::{Error, Result};
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::tx::Tx;
+use super::writer::panic_text;
+use crate::error::StoreError;
+
+/// How long a read waits for a connection, and closing for the reads that run.
+const READER_WAIT: Duration = Duration::from_secs(5);
+
+pub(super) struct Readers {
+    /// Last used first, whose caches are warm.
+    idle: Mutex<Vec<Connection>>,
+    /// One permit for each connection in `idle`.
+    free: Semaphore,
+    /// How many long reads may run.
+    scans: Arc<Semaphore>,
+    count: u32,
+    /// How long a read waits for its turn before it is refused.
+    patience: Duration,
+}
+
+impl Readers {
+    pub(super) fn new(connections: Vec<Connection>) -> Self {
+        let count = connections.len();
+        Self {
+            idle: Mutex::new(connections),
+            free: Semaphore::new(count),
+            scans: Arc::new(Semaphore::new(count.saturating_sub(1).max(1))),
+            count: u32::try_from(count).unwrap_or(u32::MAX),
+            patience: READER_WAIT,
+        }
+    }
+
+    /// Runs a short job on this thread.
+    pub(super) async fn point(self: &Arc<Self>, job: ReadJob) -> Result<()> {
+        self.lease().await?.run(job)
+    }
+
+    /// Runs a long job where it blocks nobody.
+    pub(super) async fn scan(self: &Arc<Self>, job: ReadJob) -> Result<()> {
+        let turn = self.turn().await?;
+        let lease = self.lease().await?;
+        let running = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            lease.run(job)
+        });
+        running.await.map_err(Error::service)?
+    }
+
+    /// Reads something that is always there.
+    pub(super) async fn ping(self: &Arc<Self>) -> Result<()> {
+        let lease = self.lease().await?;
+        step(lease.connection()?, "SELECT 1 FROM sqlite_schema LIMIT 1")?;
+        Ok(())
+    }
+
+    /// Refuses new reads and lets the running ones end.
+    pub(super) async fn close(&self) {
+        self.scans.close();
+        if let Ok(Ok(all)) = timeout(self.patience, self.free.acquire_many(self.count)).await {
+            all.forget();
+        }
+        self.discard();
+    }
+
+    /// Refuses new reads and closes the connections that do not read.
+    pub(super) fn discard(&self) {
+        self.scans.close();
+        self.free.close();
+        self.idle.lock().clear();
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit> {
+        match timeout(self.patience, Arc::clone(&self.scans).acquire_owned()).await {
+            Ok(turn) => turn.map_err(|_| closed()),
+            Err(_) => Err(busy()),
+        }
+    }
+
+    async fn lease(self: &Arc<Self>) -> Result<Lease> {
+        let permit = match self.free.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => match timeout(self.patience, self.free.acquire()).await {
+                Ok(permit) => permit.map_err(|_| closed())?,
+                Err(_) => return Err(busy()),
+            },
+        };
+        let connection = self.idle.lock().pop().ok_or_else(closed)?;
+        // Given back with the connection, by the lease.
+        permit.forget();
+        Ok(Lease {
+            readers: Arc::clone(self),
+            connection: Some(connection),
+        })
+    }
+}
+
+/// A connection out of the pool; it goes back when this is dropped.
+struct Lease {
+    readers: Arc<Readers>,
+    /// None only while being dropped.
+    connection: Option<Connection>,
+}
+
+impl Lease {
+    fn connection(&self) -> Result<&Connection> {
+        self.connection.as_ref().ok_or_else(closed)
+    }
+
+    /// Runs a job on one state of the database.
+    fn run(&self, job: ReadJob) -> Result<()> {
+        let connection = self.connection()?;
+        step(connection, "BEGIN")?;
+        // Nothing of a job survives its panic but the connection, which is rolled back.
+        let outcome = catch_unwind(AssertUnwindSafe(|| job(&Tx::reading(connection))));
+        step(connection, "ROLLBACK")?;
+        outcome.unwrap_or_else(|panic| Err(StoreError::Panic(panic_text(&*panic)).into()))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.readers.free.is_closed() {
+            return;
+        }
+        // A connection stuck in a transaction would show an old state for ever.
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        if !connection.is_autocommit() && step(&connection, "ROLLBACK").is_err() {
+            tracing::warn!("a reader of the datastore could not end its transaction");
+        }
+        self.readers.idle.lock().push(connection);
+        self.readers.free.add_permits(1);
+    }
+}
+
+/// Runs a statement that has no parameters and whose answer does not matter.
+fn step(connection: &Connection, text: &str) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(text)?;
+    statement.query(())?.next()?;
+    Ok(())
+}
+
+fn busy() -> Error {
+    Error::unavailable("every reader of the datastore is busy", 1)
+}
+
+fn closed() -> Error {
+    Error::unavailable("the datastore is closed", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn pool(count: usize) -> Arc<Readers> {
+        let connections = (0..count).map(|_| Connection::open_in_memory().unwrap());
+        let readers = Readers::new(connections.collect());
+        Arc::new(Readers {
+            patience: Duration::from_millis(20),
+            ..readers
+        })
+    }
+
+    #[tokio::test]
+    async fn waiting_for_a_reader_ends() {
+        let readers = pool(2);
+        let held = [
+            readers.lease().await.unwrap(),
+            readers.lease().await.unwrap(),
+        ];
+        let refused = readers.point(Box::new(|_| Ok(()))).await.unwrap_err();
+        assert!(matches!(refused, Error::Unavailable { .. }), "{refused:?}");
+        drop(held);
+        readers.point(Box::new(|_| Ok(()))).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn long_reads_leave_a_connection_to_short_ones() {
+        let readers = pool(3);
+        let turns = [readers.turn().await.unwrap(), readers.turn().await.unwrap()];
+        let refused = readers.scan(Box::new(|_| Ok(()))).await.unwrap_err();
+        assert!(matches!(refused, Error::Unavailable { .. }), "{refused:?}");
+        readers.point(Box::new(|_| Ok(()))).await.unwrap();
+        drop(turns);
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_job_gives_the_connection_back() {
+        let readers = pool(1);
+        for _ in 0..3 {
+            let error = readers
+                .point(Box::new(|_| panic!("in a read")))
+                .await
+                .unwrap_err();
+            assert!(matches!(error, Error::Service(_)), "{error:?}");
+        }
+        readers.point(Box::new(|_| Ok(()))).await.unwrap();
+    }
+}

@@ -1,0 +1,258 @@
+//! The tables, as numbered steps; `user_version` says how many have been taken.
+//!
+//! A released step is never edited: a change is a new step at the end. Conventions: `position`
+//! is the order of creation and the cursor of lists; uuids are 16-byte blobs, times are
+//! milliseconds since 1970, open-ended values are JSON text. An index on `(a, b)` ends in the
+//! position, so that a list filtered by it comes out in order without a sort.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::error::StoreError;
+
+/// Marks the file as Nova's ("Nova" in ASCII).
+const APPLICATION_ID: i64 = 0x4E6F_7661;
+
+/// Every step, oldest first.
+const STEPS: &[&str] = &[STEP_1];
+
+/// Refuses a database of another program or of a newer Nova, before anything is changed.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let found = version(connection)?;
+    let application: i64 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+    if application != APPLICATION_ID && (tables > 0 || found != 0) {
+        return Err(StoreError::Foreign {
+            path: path.to_owned(),
+            what: "it is a database of another program",
+        });
+    }
+    if found > known() {
+        return Err(StoreError::Newer {
+            path: path.to_owned(),
+            found,
+            known: known(),
+        });
+    }
+    Ok(())
+}
+
+/// Takes the steps that are missing, all or none.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let taken = usize::try_from(version(&tx)?).unwrap_or(0);
+    for step in STEPS.iter().skip(taken) {
+        tx.execute_batch(step)?;
+    }
+    if taken < STEPS.len() {
+        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+        mark(&tx)?;
+    }
+    tx.commit()?;
+    Ok(())
+}
+
+/// Writes the present version. Also the smallest write that reaches the disk.
+pub(super) fn mark(connection: &Connection) -> Result<(), StoreError> {
+    connection.pragma_update(None, "user_version", known())?;
+    Ok(())
+}
+
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// The newest schema of this binary.
+pub(super) fn known() -> i64 {
+    STEPS.len() as i64
+}
+
+const STEP_1: &str = "
+CREATE TABLE tasks (
+    position INTEGER PRIMARY KEY,
+    task_id BLOB NOT NULL UNIQUE,
+    domain TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    parameters TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    deadline_ms INTEGER,
+    dependencies BLOB NOT NULL,          -- 16 bytes each, in the client's order
+    flow_id TEXT,
+    key TEXT,
+    agent_id TEXT,
+    required_capabilities TEXT NOT NULL,
+    estimate TEXT NOT NULL,
+    retry_attempts INTEGER NOT NULL,
+    retry_backoff_ms INTEGER NOT NULL,
+    retry_max_backoff_ms INTEGER NOT NULL,
+    metadata TEXT NOT NULL,
+    status TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    not_before_ms INTEGER,
+    planned TEXT,
+    result TEXT,
+    error TEXT,
+    version INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    ready_ms INTEGER,
+    started_ms INTEGER,
+    finished_ms INTEGER
+) STRICT;
+CREATE INDEX tasks_by_domain ON tasks (domain);
+CREATE INDEX tasks_by_status ON tasks (domain, status);
+CREATE INDEX tasks_by_kind ON tasks (domain, kind);
+CREATE INDEX tasks_by_flow ON tasks (domain, flow_id) WHERE flow_id IS NOT NULL;
+CREATE INDEX tasks_by_agent ON tasks (domain, agent_id) WHERE agent_id IS NOT NULL;
+CREATE INDEX tasks_on_agent ON tasks (domain, agent_id) WHERE status IN ('assigned', 'in_progress');
+
+-- The other direction of tasks.dependencies.
+CREATE TABLE dependents (
+    dependency BLOB NOT NULL,
+    task INTEGER NOT NULL REFERENCES tasks (position),
+    PRIMARY KEY (dependency, task)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE transitions (
+    task INTEGER NOT NULL REFERENCES tasks (position),
+    step INTEGER NOT NULL,
+    from_status TEXT,
+    to_status TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    agent_id TEXT,
+    reason TEXT,
+    PRIMARY KEY (task, step)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE flows (
+    position INTEGER PRIMARY KEY,
+    flow_id TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    name TEXT NOT NULL,
+    status TEXT NOT NULL,
+    communication TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    finished_ms INTEGER,
+    UNIQUE (domain, flow_id)
+) STRICT;
+CREATE INDEX flows_by_domain ON flows (domain);
+CREATE INDEX flows_by_status ON flows (domain, status);
+
+-- Apart from flows, because they are large and do not change when the flow does.
+CREATE TABLE flow_edges (
+    flow INTEGER PRIMARY KEY REFERENCES flows (position),
+    edges BLOB NOT NULL                  -- 40 bytes each: from, to, data_bytes (f64, little-endian)
+) STRICT;
+
+-- Kept with every task, so that a flow knows its progress without reading its tasks.
+CREATE TABLE flow_counts (
+    domain TEXT NOT NULL,
+    flow_id TEXT NOT NULL,
+    status TEXT NOT NULL,
+    tasks INTEGER NOT NULL CHECK (tasks >= 0),
+    PRIMARY KEY (domain, flow_id, status)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE agents (
+    position INTEGER PRIMARY KEY,
+    agent_id TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    name TEXT NOT NULL,
+    capabilities TEXT NOT NULL,
+    max_concurrency INTEGER NOT NULL,
+    speed REAL NOT NULL,
+    cost_per_s REAL NOT NULL,
+    supply TEXT NOT NULL,
+    spec TEXT,
+    metadata TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    UNIQUE (domain, agent_id)
+) STRICT;
+CREATE INDEX agents_by_domain ON agents (domain);
+
+CREATE TABLE agent_capabilities (
+    of_domain TEXT NOT NULL,
+    capability TEXT NOT NULL,
+    agent INTEGER NOT NULL REFERENCES agents (position),
+    PRIMARY KEY (of_domain, capability, agent)
+) STRICT, WITHOUT ROWID;
+
+-- AUTOINCREMENT, because resources are removed and a cursor must not meet a position twice.
+CREATE TABLE resources (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    resource_id TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    capacity REAL NOT NULL,
+    in_use REAL NOT NULL,
+    unit TEXT NOT NULL,
+    cost_per_unit REAL NOT NULL,
+    version INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    UNIQUE (domain, resource_id)
+) STRICT;
+CREATE INDEX resources_by_domain ON resources (domain);
+
+CREATE TABLE allocations (
+    position INTEGER PRIMARY KEY,
+    allocation_id BLOB NOT NULL UNIQUE,
+    domain TEXT NOT NULL,
+    consumer TEXT,
+    priority INTEGER NOT NULL,
+    items TEXT NOT NULL,
+    status TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    expires_ms INTEGER,
+    released_ms INTEGER
+) STRICT;
+CREATE INDEX allocations_by_domain ON allocations (domain);
+CREATE INDEX allocations_by_status ON allocations (domain, status);
+CREATE INDEX allocations_by_consumer ON allocations (domain, consumer) WHERE consumer IS NOT NULL;
+CREATE INDEX allocations_to_expire ON allocations (expires_ms)
+    WHERE status = 'active' AND expires_ms IS NOT NULL;
+
+CREATE TABLE allocation_resources (
+    of_domain TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    allocation INTEGER NOT NULL REFERENCES allocations (position),
+    PRIMARY KEY (of_domain, resource, allocation)
+) STRICT, WITHOUT ROWID;
+
+-- AUTOINCREMENT, because a seq must never come again, whatever is removed later.
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL,
+    domain TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    task_id BLOB,
+    flow_id TEXT,
+    agent_id TEXT,
+    resource_id TEXT,
+    metric TEXT,
+    value REAL NOT NULL
+) STRICT;
+CREATE INDEX events_by_domain ON events (domain);
+
+CREATE TABLE api_keys (
+    position INTEGER PRIMARY KEY,
+    key_id BLOB NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    secret_hash BLOB NOT NULL,
+    permissions TEXT NOT NULL,
+    domains TEXT,                        -- NULL = all of them
+    default_domain TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    expires_ms INTEGER,
+    revoked_ms INTEGER
+) STRICT;
+";

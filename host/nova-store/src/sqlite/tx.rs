@@ -1,0 +1,248 @@
+//! A transaction as the domain sees it: the traits' methods, each handed to the file of its
+//! record. Begin and commit are not here: the writer and the readers do them.
+
+use std::cell::Cell;
+
+use nova_core::ports::{AllocationFilter, Page, PageRequest, ReadTx, TaskFilter, WriteTx};
+use nova_core::{
+    Agent, AgentId, Allocation, AllocationId, ApiKey, Domain, Event, Flow, FlowId, FlowStatus,
+    NewEvent, Resource, ResourceId, Result, Task, TaskId, TaskStatus, Timestamp, Transition,
+};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Statement};
+
+use super::kept::Kept;
+use super::{agents, allocations, events, flows, keys, resources, tasks};
+use crate::error::{StoreError, sql};
+
+/// The task that a job touched last: most steps of a task's life are written right after the
+/// task, and need not look it up again. True for the rest of the job, which alone writes.
+#[derive(Clone, Copy)]
+pub(super) struct LastTask {
+    pub(super) id: TaskId,
+    pub(super) position: i64,
+    /// How many steps it has, where that is known.
+    pub(super) steps: Option<i64>,
+}
+
+/// One job's view of a connection that is inside a transaction.
+pub(super) struct Tx<'k, 'c> {
+    conn: &'c Connection,
+    /// The writer's statements; a reader has none and asks the driver's cache.
+    kept: Option<&'k Kept<'c>>,
+    pub(super) last_task: Cell<Option<LastTask>>,
+}
+
+impl<'k, 'c> Tx<'k, 'c> {
+    pub(super) fn reading(conn: &'c Connection) -> Self {
+        Self {
+            conn,
+            kept: None,
+            last_task: Cell::new(None),
+        }
+    }
+
+    pub(super) fn writing(kept: &'k Kept<'c>) -> Self {
+        Self {
+            conn: kept.conn,
+            kept: Some(kept),
+            last_task: Cell::new(None),
+        }
+    }
+
+    fn with<R>(
+        &self,
+        text: &'static str,
+        used: impl FnOnce(&mut Statement<'c>) -> rusqlite::Result<R>,
+    ) -> Result<R> {
+        match self.kept {
+            Some(kept) => kept.with(text, used),
+            None => self
+                .conn
+                .prepare_cached(text)
+                .and_then(|mut s| used(&mut s)),
+        }
+        .map_err(sql)
+    }
+
+    /// The first row of a statement.
+    pub(super) fn one<T>(
+        &self,
+        text: &'static str,
+        params: impl Params,
+        map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        self.with(text, |statement| {
+            statement.query_row(params, map).optional()
+        })
+    }
+
+    /// Every row of a statement.
+    pub(super) fn many<T>(
+        &self,
+        text: &'static str,
+        params: impl Params,
+        map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        self.with(text, |statement| {
+            statement.query_map(params, map)?.collect()
+        })
+    }
+
+    /// As [`Tx::many`], of a text that was put together.
+    pub(super) fn many_of<T>(
+        &self,
+        text: &str,
+        params: impl Params,
+        map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.conn.prepare_cached(text).map_err(sql)?;
+        let rows = statement.query_map(params, map).map_err(sql)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(sql)
+    }
+
+    /// Runs a statement that changes rows; gives their number.
+    pub(super) fn run(&self, text: &'static str, params: impl Params) -> Result<usize> {
+        self.with(text, |statement| statement.execute(params))
+    }
+
+    /// Adds a row; gives its position.
+    pub(super) fn insert(&self, text: &'static str, params: impl Params) -> Result<i64> {
+        self.run(text, params)?;
+        Ok(self.conn.last_insert_rowid())
+    }
+}
+
+/// A change of a record that is not there.
+pub(super) fn missing(what: &'static str, id: impl ToString) -> nova_core::Error {
+    StoreError::Missing {
+        what,
+        id: id.to_string(),
+    }
+    .into()
+}
+
+impl ReadTx for Tx<'_, '_> {
+    fn task(&self, domain: &Domain, id: TaskId) -> Result<Option<Task>> {
+        tasks::get(self, domain, id)
+    }
+    fn tasks(&self, domain: &Domain, filter: &TaskFilter, page: PageRequest) -> Result<Page<Task>> {
+        tasks::list(self, domain, filter, page)
+    }
+    fn transitions(&self, id: TaskId) -> Result<Vec<Transition>> {
+        tasks::transitions(self, id)
+    }
+    fn dependents(&self, id: TaskId) -> Result<Vec<Task>> {
+        tasks::dependents(self, id)
+    }
+    fn task_statuses(&self, domain: &Domain, ids: &[TaskId]) -> Result<Vec<Option<TaskStatus>>> {
+        tasks::statuses(self, domain, ids)
+    }
+    fn flow(&self, domain: &Domain, id: &FlowId) -> Result<Option<Flow>> {
+        flows::get(self, domain, id)
+    }
+    fn flows(
+        &self,
+        domain: &Domain,
+        status: Option<FlowStatus>,
+        page: PageRequest,
+    ) -> Result<Page<Flow>> {
+        flows::list(self, domain, status, page)
+    }
+    fn flow_tasks(&self, domain: &Domain, id: &FlowId) -> Result<Vec<Task>> {
+        tasks::of_flow(self, domain, id)
+    }
+    fn flow_counts(&self, domain: &Domain, id: &FlowId) -> Result<Vec<(TaskStatus, u64)>> {
+        flows::counts(self, domain, id)
+    }
+    fn agent(&self, domain: &Domain, id: &AgentId) -> Result<Option<Agent>> {
+        agents::get(self, domain, id)
+    }
+    fn agents(
+        &self,
+        domain: &Domain,
+        capability: Option<&str>,
+        page: PageRequest,
+    ) -> Result<Page<Agent>> {
+        agents::list(self, domain, capability, page)
+    }
+    fn all_agents(&self, domain: &Domain) -> Result<Vec<Agent>> {
+        agents::all(self, domain)
+    }
+    fn agent_load(&self, domain: &Domain, id: &AgentId) -> Result<Vec<Task>> {
+        tasks::on_agent(self, domain, id)
+    }
+    fn resource(&self, domain: &Domain, id: &ResourceId) -> Result<Option<Resource>> {
+        resources::get(self, domain, id)
+    }
+    fn resources(&self, domain: &Domain, page: PageRequest) -> Result<Page<Resource>> {
+        resources::list(self, domain, page)
+    }
+    fn allocation(&self, domain: &Domain, id: AllocationId) -> Result<Option<Allocation>> {
+        allocations::get(self, domain, id)
+    }
+    fn allocations(
+        &self,
+        domain: &Domain,
+        filter: &AllocationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Allocation>> {
+        allocations::list(self, domain, filter, page)
+    }
+    fn expired_allocations(&self, now: Timestamp, limit: usize) -> Result<Vec<Allocation>> {
+        allocations::expired(self, now, limit)
+    }
+    fn events_after(&self, domain: Option<&Domain>, seq: u64, limit: usize) -> Result<Vec<Event>> {
+        events::after(self, domain, seq, limit)
+    }
+    fn keys(&self) -> Result<Vec<ApiKey>> {
+        keys::all(self)
+    }
+}
+
+impl WriteTx for Tx<'_, '_> {
+    fn insert_task(&mut self, task: &Task) -> Result<()> {
+        tasks::insert(self, task)
+    }
+    fn update_task(&mut self, task: &Task) -> Result<()> {
+        tasks::update(self, task)
+    }
+    fn append_transition(&mut self, id: TaskId, step: &Transition) -> Result<()> {
+        tasks::append_transition(self, id, step)
+    }
+    fn insert_flow(&mut self, flow: &Flow) -> Result<()> {
+        flows::insert(self, flow)
+    }
+    fn update_flow(&mut self, flow: &Flow) -> Result<()> {
+        flows::update(self, flow)
+    }
+    fn insert_agent(&mut self, agent: &Agent) -> Result<()> {
+        agents::insert(self, agent)
+    }
+    fn update_agent(&mut self, agent: &Agent) -> Result<()> {
+        agents::update(self, agent)
+    }
+    fn insert_resource(&mut self, resource: &Resource) -> Result<()> {
+        resources::insert(self, resource)
+    }
+    fn update_resource(&mut self, resource: &Resource) -> Result<()> {
+        resources::update(self, resource)
+    }
+    fn delete_resource(&mut self, domain: &Domain, id: &ResourceId) -> Result<()> {
+        resources::delete(self, domain, id)
+    }
+    fn insert_allocation(&mut self, allocation: &Allocation) -> Result<()> {
+        allocations::insert(self, allocation)
+    }
+    fn update_allocation(&mut self, allocation: &Allocation) -> Result<()> {
+        allocations::update(self, allocation)
+    }
+    fn insert_key(&mut self, key: &ApiKey) -> Result<()> {
+        keys::insert(self, key)
+    }
+    fn update_key(&mut self, key: &ApiKey) -> Result<()> {
+        keys::update(self, key)
+    }
+    fn append_event(&mut self, domain: &Domain, at: Timestamp, event: &NewEvent) -> Result<u64> {
+        events::append(self, domain, at, event)
+    }
+}

@@ -1,0 +1,5 @@
+//! One file a subcommand.
+
+pub(crate) mod flow;
+pub(crate) mod plugin;
+pub(crate) mod serve;

@@ -1,0 +1,87 @@
+//! `nova plugin check FILE`: what a component is, and why it would be refused.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use nova_runtime::{CheckReport, RuntimeConfig, Verdict, check_file};
+
+/// Look at plugins without a daemon.
+#[derive(Subcommand)]
+pub(crate) enum PluginCommand {
+    /// Say what a component is, which world and track it fits, what it imports, and whether it would be
+    /// accepted: it is loaded and probed as the daemon would do it.
+    Check(CheckArgs),
+}
+
+/// See [`PluginCommand::Check`].
+#[derive(Args)]
+pub(crate) struct CheckArgs {
+    /// The component (a .wasm file); a plugin.toml beside it is honoured.
+    file: PathBuf,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the subcommand; fails when the component would be refused.
+pub(crate) fn run(command: PluginCommand) -> Result<()> {
+    let PluginCommand::Check(args) = command;
+    if !args.file.is_file() {
+        bail!("there is no file {}", args.file.display());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let report = runtime.block_on(check_file(&args.file, &RuntimeConfig::default()))?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print(&report);
+    }
+    match &report.verdict {
+        Verdict::Ok => Ok(()),
+        Verdict::Refused { stage, reason } => {
+            bail!(
+                "{} would be refused at the step '{}': {reason}",
+                args.file.display(),
+                stage.as_str()
+            )
+        }
+    }
+}
+
+fn print(report: &CheckReport) {
+    let known = |text: Option<&str>| text.unwrap_or("unknown").to_owned();
+    let list = |names: &[String]| {
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join("\n            ")
+        }
+    };
+    println!("name        {}", report.name);
+    println!("version     {}", known(report.version.as_deref()));
+    println!("summary     {}", known(report.summary.as_deref()));
+    println!(
+        "kind        {}",
+        known(report.kind.map(nova_core::strategy::Kind::as_str))
+    );
+    println!("track       {}", known(report.track.as_deref()));
+    println!("digest      {}", known(report.digest.as_deref()));
+    println!(
+        "size        {} bytes",
+        report
+            .size_bytes
+            .map_or_else(|| "?".to_owned(), |n| n.to_string())
+    );
+    println!("exports     {}", list(&report.exports));
+    println!("imports     {}", list(&report.imports));
+    println!("confidence  {}", known(report.confidence.as_deref()));
+    for probe in &report.probe {
+        println!("probe       {}: {:.0} µs", probe.question, probe.elapsed_us);
+    }
+    if let (Verdict::Ok, Some(ms)) = (&report.verdict, report.load_ms) {
+        println!("verdict     ok, loaded in {ms:.0} ms");
+    }
+}

@@ -1,0 +1,228 @@
+//! `nova serve`: runs the daemon.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use nova_api::{ApiConfig, ApiState, ServeConfig};
+use nova_core::services::Services;
+use nova_core::{DomainSet, Permission, SystemClock};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{self, Config, LogFormat, Overrides, Profile};
+use crate::datadir::DataDir;
+use crate::telemetry::{self, Logs};
+use crate::wiring::Parts;
+
+/// See `nova serve --help`. Every key of the configuration is also `NOVA_SECTION__KEY`.
+#[derive(Args, Clone)]
+pub(crate) struct ServeArgs {
+    /// A configuration file; config/nova.default.toml lists every key.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address and port; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+    /// Where everything is kept.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The directory that is watched for strategies.
+    #[arg(long, value_name = "DIR")]
+    plugin_dir: Option<PathBuf>,
+    /// What the installation is for.
+    #[arg(long, value_enum, default_value_t)]
+    profile: Profile,
+    /// How log lines look.
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+}
+
+impl ServeArgs {
+    fn load(&self) -> Result<Config> {
+        let flags = Overrides {
+            listen: self.listen.clone(),
+            data_dir: self.data_dir.clone(),
+            plugin_dir: self.plugin_dir.clone(),
+            log_format: self.log_format,
+        };
+        config::load(self.profile, self.config.as_ref(), &flags)
+    }
+}
+
+/// Runs until `SIGTERM` or `SIGINT`.
+pub(crate) fn run(args: ServeArgs) -> Result<()> {
+    let config = args.load()?;
+    let logs = telemetry::init_logs(config.log.format, &config.log.filter)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime
+        .context("cannot start the async runtime")?
+        .block_on(serve(args, config, logs))
+}
+
+async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
+    let metrics = telemetry::init_metrics()?;
+    let address = config.listen()?;
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address} (server.listen); is the port in use? choose another with --listen")
+    })?;
+    let address = listener.local_addr()?;
+    let data = DataDir::take(&config.data.dir)?;
+    let plugin_dir = &config.plugins.dir;
+    std::fs::create_dir_all(plugin_dir).with_context(|| {
+        format!(
+            "cannot make the plugin directory {}; choose another with --plugin-dir",
+            plugin_dir.display()
+        )
+    })?;
+    let parts = Parts::start(&config, &data).await?;
+    first_key(&parts.services, args.profile).await?;
+
+    let upkeep = tokio::spawn(telemetry::upkeep(metrics.clone()));
+    let api = nova_api::router(ApiState {
+        services: parts.services.clone(),
+        config: ApiConfig {
+            max_body_bytes: config.server.max_body_bytes as usize,
+            body_read_timeout: Duration::from_millis(config.server.body_timeout_ms),
+            metrics_open: address.ip().is_loopback(),
+        },
+        metrics,
+        clock: Arc::new(SystemClock),
+    });
+    let expiry_interval = Duration::from_millis(config.allocation.expire_interval_ms);
+    let expiry = tokio::spawn(Parts::expire_allocations(
+        parts.services.clone(),
+        expiry_interval,
+    ));
+    let ready = tokio::spawn(announce(parts.services.clone(), address));
+    let hangup = tokio::spawn(reload_on_hangup(args, config.clone(), logs));
+
+    let services = parts.services.clone();
+    let drain = async move {
+        ended().await;
+        tracing::info!("draining");
+        services.health.drain();
+    };
+    let limits = ServeConfig {
+        header_read_timeout: Duration::from_millis(config.server.header_timeout_ms),
+        connections_max: config.server.connections_max as usize,
+        grace: Duration::from_secs_f64(config.shutdown.grace_s),
+    };
+    nova_api::serve(listener, api, limits, drain).await;
+    for task in [expiry, ready, hangup, upkeep] {
+        task.abort();
+    }
+    parts.close().await?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Sees to it that somebody can log in.
+async fn first_key(services: &Services, profile: Profile) -> Result<()> {
+    match std::env::var("NOVA_BOOTSTRAP_KEY") {
+        Ok(secret) => {
+            let ensured = services.keys.ensure(&secret, "bootstrap").await;
+            ensured
+                .map_err(|error| anyhow::anyhow!("NOVA_BOOTSTRAP_KEY is not usable: {error}"))?;
+        }
+        Err(_) if !services.keys.is_empty() => {}
+        Err(_) if profile == Profile::Production => bail!(
+            "there is no API key yet: start once with NOVA_BOOTSTRAP_KEY=<secret of 16 characters or more>"
+        ),
+        Err(_) => {
+            let new = nova_core::services::NewKey {
+                name: "first key".to_owned(),
+                permissions: Permission::ALL.into(),
+                domains: DomainSet::All,
+                default_domain: None,
+                expires_at: None,
+            };
+            let (_, secret) = services.keys.create(new).await?;
+            print_line(&format!("first API key (shown once): {secret}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints the ready line as soon as decisions can be made.
+async fn announce(services: Services, address: std::net::SocketAddr) {
+    let mut tick = tokio::time::interval(Duration::from_millis(5));
+    let mut waited = 0_u32;
+    while let Err(error) = services.health.ready() {
+        tick.tick().await;
+        waited += 1;
+        if waited.is_multiple_of(2000) {
+            tracing::warn!(%error, "not ready yet");
+        }
+    }
+    if let Err(error) = print_line(&format!("nova ready: http://{address}")) {
+        tracing::warn!(%error, "the ready line could not be printed");
+    }
+    tracing::info!(%address, "ready");
+}
+
+fn print_line(line: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .context("cannot write to standard output")
+}
+
+/// Resolves at the first `SIGTERM` or `SIGINT`.
+async fn ended() {
+    let (terminate, interrupt) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
+    match (terminate, interrupt) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        _ => {
+            tracing::warn!("signals cannot be received; only kill -9 ends this daemon");
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// At each `SIGHUP`: reads the configuration again, takes over what can change, names what cannot.
+async fn reload_on_hangup(args: ServeArgs, mut config: Config, logs: Logs) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    while hangup.recv().await.is_some() {
+        let new = match args.load() {
+            Ok(new) => new,
+            Err(error) => {
+                tracing::error!("the configuration is not taken over: {error:#}");
+                continue;
+            }
+        };
+        if new.log.filter != config.log.filter {
+            match logs.set_filter(&new.log.filter) {
+                Ok(()) => {
+                    tracing::info!(filter = new.log.filter, "log levels changed");
+                    config.log.filter.clone_from(&new.log.filter);
+                }
+                Err(error) => tracing::error!("log.filter is not taken over: {error:#}"),
+            }
+        }
+        let waiting = config::differences(&config, &new);
+        if waiting.is_empty() {
+            tracing::info!("the configuration was read again");
+        } else {
+            tracing::warn!(
+                keys = waiting.join(", "),
+                "these keys have changed and need a restart"
+            );
+        }
+    }
+}

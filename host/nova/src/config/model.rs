@@ -1,0 +1,208 @@
+//! Every key of the configuration, with its default; `config/nova.default.toml` documents them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty = $default:expr),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $name { $(pub(crate) $field: $type),* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default),* }
+            }
+        }
+    };
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For eyes.
+    #[default]
+    Pretty,
+    /// For machines.
+    Json,
+}
+
+impl LogFormat {
+    /// The name in files and flags.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pretty => "pretty",
+            Self::Json => "json",
+        }
+    }
+}
+
+section!(Config {
+    server: Server = Server::default(),
+    shutdown: Shutdown = Shutdown::default(),
+    data: Data = Data::default(),
+    plugins: Plugins = Plugins::default(),
+    strategies: Strategies = Strategies::default(),
+    scheduling: Scheduling = Scheduling::default(),
+    allocation: Allocation = Allocation::default(),
+    log: Log = Log::default(),
+});
+
+section!(Server {
+    listen: String = "127.0.0.1:8080".into(),
+    max_body_bytes: u64 = 2 * 1024 * 1024,
+    header_timeout_ms: u64 = 30_000,
+    body_timeout_ms: u64 = 30_000,
+    connections_max: u32 = 10_000,
+});
+
+section!(Shutdown {
+    grace_s: f64 = 10.0,
+});
+
+section!(Data {
+    dir: PathBuf = "nova-data".into(),
+    readers: u32 = 4,
+    queue_len: u32 = 4096,
+    batch_max: u32 = 512,
+});
+
+section!(Plugins {
+    dir: PathBuf = "nova-plugins".into(),
+    settle_ms: u64 = 100,
+    scan_interval_ms: u64 = 1000,
+    retire_grace_ms: u64 = 2000,
+    drain_deadline_ms: u64 = 10_000,
+    max_file_bytes: u64 = 64 * 1024 * 1024,
+    instances_max: u32 = 256,
+    processors_max: u32 = 64,
+    tick_ms: u64 = 2,
+    limits: Limits = Limits::default(),
+});
+
+section!(Limits {
+    deadline_ms: u64 = 1000,
+    wall_ms: u64 = 5000,
+    memory_bytes: u64 = 256 * 1024 * 1024,
+    table_elements: u64 = 20_000,
+    hostcall_bytes: u64 = 16 * 1024 * 1024,
+    input_bytes: u64 = 16 * 1024 * 1024,
+    concurrency: u32 = 64,
+    queue_ms: u64 = 1000,
+    log_bytes: u64 = 16 * 1024,
+});
+
+section!(Strategies {
+    flow_optimizer: String = "heft".into(),
+    resource_allocator: String = "drf".into(),
+    analytics_processor: String = "pulse".into(),
+});
+
+section!(Scheduling {
+    default_duration_s: f64 = 1.0,
+    latency_s: f64 = 0.0,
+    bandwidth_bytes_per_s: f64 = f64::INFINITY,
+});
+
+section!(Allocation {
+    attempts_max: u32 = 5,
+    expire_interval_ms: u64 = 1000,
+});
+
+section!(Log {
+    format: LogFormat = LogFormat::Pretty,
+    filter: String = "info".into(),
+});
+
+impl Config {
+    /// The address to listen on.
+    pub(crate) fn listen(&self) -> Result<SocketAddr> {
+        match self.server.listen.parse() {
+            Ok(address) => Ok(address),
+            Err(_) => bail!(
+                "server.listen must be an address and a port such as 127.0.0.1:8080, got '{}'",
+                self.server.listen
+            ),
+        }
+    }
+
+    /// Refuses what has the right type but makes no sense.
+    pub(super) fn check(&self) -> Result<()> {
+        self.listen()?;
+        let at_least_one = [
+            ("server.max_body_bytes", self.server.max_body_bytes),
+            ("server.header_timeout_ms", self.server.header_timeout_ms),
+            ("server.body_timeout_ms", self.server.body_timeout_ms),
+            ("server.connections_max", self.server.connections_max.into()),
+            ("data.readers", self.data.readers.into()),
+            ("data.queue_len", self.data.queue_len.into()),
+            ("data.batch_max", self.data.batch_max.into()),
+            ("plugins.settle_ms", self.plugins.settle_ms),
+            ("plugins.scan_interval_ms", self.plugins.scan_interval_ms),
+            ("plugins.max_file_bytes", self.plugins.max_file_bytes),
+            ("plugins.instances_max", self.plugins.instances_max.into()),
+            ("plugins.processors_max", self.plugins.processors_max.into()),
+            ("plugins.tick_ms", self.plugins.tick_ms),
+            (
+                "plugins.limits.deadline_ms",
+                self.plugins.limits.deadline_ms,
+            ),
+            ("plugins.limits.wall_ms", self.plugins.limits.wall_ms),
+            (
+                "plugins.limits.memory_bytes",
+                self.plugins.limits.memory_bytes,
+            ),
+            (
+                "plugins.limits.concurrency",
+                self.plugins.limits.concurrency.into(),
+            ),
+            (
+                "allocation.attempts_max",
+                self.allocation.attempts_max.into(),
+            ),
+            (
+                "allocation.expire_interval_ms",
+                self.allocation.expire_interval_ms,
+            ),
+        ];
+        if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
+            bail!("{key} must be at least 1, got 0");
+        }
+        if self.plugins.processors_max >= self.plugins.instances_max {
+            bail!(
+                "plugins.processors_max must be below plugins.instances_max ({}), got {}",
+                self.plugins.instances_max,
+                self.plugins.processors_max
+            );
+        }
+        let not_negative = [
+            ("shutdown.grace_s", self.shutdown.grace_s, 3600.0),
+            (
+                "scheduling.default_duration_s",
+                self.scheduling.default_duration_s,
+                315_360_000.0,
+            ),
+            ("scheduling.latency_s", self.scheduling.latency_s, 86_400.0),
+        ];
+        for (key, value, most) in not_negative {
+            if !(0.0..=most).contains(&value) {
+                bail!("{key} must be 0 to {most}, got {value}");
+            }
+        }
+        if self.scheduling.bandwidth_bytes_per_s.is_nan()
+            || self.scheduling.bandwidth_bytes_per_s <= 0.0
+        {
+            let got = self.scheduling.bandwidth_bytes_per_s;
+            bail!(
+                "scheduling.bandwidth_bytes_per_s must be above 0 (inf: transfers are free), got {got}"
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! The `nova` binary: command line, configuration, wiring, telemetry, shutdown.
+//!
+//! The only place where the siblings meet: it makes the datastore, the strategy runtime, the
+//! services and the API, and hands each what it needs. Holds no rule of the domain.
+
+mod commands;
+mod config;
+mod datadir;
+mod import;
+mod telemetry;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Nova: a daemon that runs teams of AI agents, with strategies that can be swapped while it runs.
+#[derive(Parser)]
+#[command(name = "nova", version, about)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Serve(commands::serve::ServeArgs),
+    /// Look at plugins.
+    #[command(subcommand)]
+    Plugin(commands::plugin::PluginCommand),
+    /// Bring flows into a running daemon.
+    #[command(subcommand)]
+    Flow(commands::flow::FlowCommand),
+    /// Print the version.
+    Version,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Args::parse().command {
+        Command::Serve(args) => commands::serve::run(args),
+        Command::Plugin(command) => commands::plugin::run(command),
+        Command::Flow(command) => commands::flow::run(command),
+        Command::Version => {
+            println!("nova {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One clear line: the causes follow the first part, separated by colons.
+            eprintln!("nova: {}", format!("{error:#}").replace('\n', " "));
+            ExitCode::FAILURE
+        }
+    }
+}

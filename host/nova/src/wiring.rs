@@ -1,0 +1,134 @@
+//! Makes the parts and joins them: each crate gets the small configuration it asks for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nova_core::ports::Datastore;
+use nova_core::ports::runtime::PluginLimits;
+use nova_core::services::{ServiceConfig, Services};
+use nova_core::strategy::Kind;
+use nova_core::{Communication, SystemClock};
+use nova_runtime::{Runtime, RuntimeConfig};
+use nova_store::{SqliteConfig, SqliteDatastore};
+
+use crate::config::Config;
+use crate::datadir::DataDir;
+
+/// The running parts below the API.
+pub(crate) struct Parts {
+    pub(crate) store: Arc<dyn Datastore>,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) services: Services,
+}
+
+impl Parts {
+    /// Opens the datastore and begins to load the plugins.
+    pub(crate) async fn start(config: &Config, data: &DataDir) -> Result<Self> {
+        let store = SqliteDatastore::open(SqliteConfig {
+            path: data.path().join("nova.db"),
+            readers: config.data.readers as usize,
+            queue_len: config.data.queue_len as usize,
+            batch_max: config.data.batch_max as usize,
+        })
+        .context("cannot open the datastore")?;
+        let store: Arc<dyn Datastore> = Arc::new(store);
+        let runtime = Runtime::start(runtime_config(config, data), Arc::clone(&store))
+            .context("cannot start the strategy runtime")?;
+        let services = Services::new(
+            Arc::clone(&store),
+            runtime.clone(),
+            Arc::new(SystemClock),
+            service_config(config, data.pepper()?),
+        );
+        services.keys.load().await?;
+        Ok(Self {
+            store,
+            runtime,
+            services,
+        })
+    }
+
+    /// Takes back, again and again, what allocations hold past their time.
+    pub(crate) async fn expire_allocations(services: Services, every: Duration) {
+        let mut tick = tokio::time::interval(every);
+        loop {
+            tick.tick().await;
+            if let Err(error) = services.resources.expire().await {
+                tracing::warn!(%error, "allocations past their time could not be taken back");
+            }
+        }
+    }
+
+    /// Ends the parts in the order in which they depend on each other.
+    pub(crate) async fn close(self) -> Result<()> {
+        self.runtime.shutdown().await;
+        self.store
+            .close()
+            .await
+            .context("the datastore did not close cleanly")
+    }
+}
+
+fn runtime_config(config: &Config, data: &DataDir) -> RuntimeConfig {
+    let plugins = &config.plugins;
+    RuntimeConfig {
+        plugin_dir: plugins.dir.clone(),
+        data_dir: data.path().to_owned(),
+        defaults: BTreeMap::from([
+            (
+                Kind::FlowOptimizer,
+                config.strategies.flow_optimizer.clone(),
+            ),
+            (
+                Kind::ResourceAllocator,
+                config.strategies.resource_allocator.clone(),
+            ),
+            (
+                Kind::AnalyticsProcessor,
+                config.strategies.analytics_processor.clone(),
+            ),
+        ]),
+        limits: limits(config),
+        pool_instances: plugins.instances_max,
+        processors: plugins.processors_max,
+        tick_ms: plugins.tick_ms,
+        settle_ms: plugins.settle_ms,
+        scan_interval_ms: plugins.scan_interval_ms,
+        max_file_bytes: plugins.max_file_bytes,
+        retire_grace_ms: plugins.retire_grace_ms,
+        drain_deadline_ms: plugins.drain_deadline_ms,
+        ..RuntimeConfig::default()
+    }
+}
+
+fn limits(config: &Config) -> PluginLimits {
+    let l = &config.plugins.limits;
+    PluginLimits {
+        deadline_ms: l.deadline_ms,
+        wall_ms: l.wall_ms,
+        memory_bytes: l.memory_bytes,
+        table_elements: l.table_elements,
+        hostcall_bytes: l.hostcall_bytes,
+        input_bytes: l.input_bytes,
+        concurrency: l.concurrency,
+        queue_ms: l.queue_ms,
+        log_bytes: l.log_bytes,
+        ..RuntimeConfig::default().limits
+    }
+}
+
+fn service_config(config: &Config, pepper: [u8; 32]) -> ServiceConfig {
+    let bandwidth = config.scheduling.bandwidth_bytes_per_s;
+    ServiceConfig {
+        default_communication: Communication {
+            latency_s: config.scheduling.latency_s,
+            bandwidth_bytes_per_s: bandwidth.is_finite().then_some(bandwidth),
+        },
+        default_duration_s: config.scheduling.default_duration_s,
+        allocation_attempts: config.allocation.attempts_max,
+        pepper,
+        ..ServiceConfig::default()
+    }
+}

@@ -1,0 +1,454 @@
+//! Dominant Resource Fairness by progressive filling (Ghodsi, Zaharia, Hindman, Konwinski,
+//! Shenker, Stoica, NSDI 2011, sections 4 and 6), as a sweep over one level.
+//!
+//! Owns the order in which claims grow. Tier by tier, the *level* (the weighted dominant
+//! share that everyone still growing has) rises from 0. A divisible claim grows with it; a
+//! bundle of an indivisible claim is due when the level reaches the share that the claim
+//! has already, which for bundles alone is the paper's Algorithm 1 (the lowest weighted
+//! dominant share first, ties by the lowest index, a claim whose next bundle does not fit
+//! leaves) and lets both kinds share a tier. The sweep jumps from event to event, so its
+//! answer is exact up to rounding, and bundles are taken in leaps where nothing can happen
+//! between, so a million bundles cost no more than a few.
+//!
+//! Minima come before any filling: by tier, then by index, each wholly or not at all. A
+//! claim that stands above the level because of its minimum waits until the level reaches
+//! it. Of a divisible claim every demand has the same fraction, except that none falls
+//! below its minimum.
+//!
+//! Invariants: a column is never given more than it has, rounding aside (`answer` trims
+//! that); a claim stops once, and [`Filling::stop`] says why.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use crate::claims::{Claim, Stop};
+use crate::ledger::Ledger;
+use nova_sdk::allocation::Problem;
+
+/// After this many bundle events for each claim still taking bundles, a leap is tried.
+const EVENTS_BEFORE_LEAP: usize = 4;
+
+/// What happens at a level, in the order in which it happens at equal levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// A divisible claim reaches its ceiling.
+    Ceiling { claim: usize },
+    /// A demand outgrows its minimum.
+    Outgrow { claim: usize, demand: usize },
+    /// A bundle is due.
+    Bundle { claim: usize },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Event {
+    level: f64,
+    kind: Kind,
+}
+
+/// A problem being filled; after [`Filling::run`], the outcome.
+pub(crate) struct Filling<'a> {
+    pub(crate) problem: &'a Problem,
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) ledger: Ledger,
+    /// Where each claim stands: a fraction, or a number of bundles.
+    pub(crate) position: Vec<f64>,
+    /// Why each claim stopped; none while it grows.
+    pub(crate) stop: Vec<Option<Stop>>,
+    rising: Vec<bool>,
+    /// For each column, the demands that use it.
+    users: Vec<Vec<usize>>,
+    level: f64,
+    events: BinaryHeap<Event>,
+}
+
+impl<'a> Filling<'a> {
+    /// Fills a valid problem.
+    pub(crate) fn run(problem: &'a Problem) -> Self {
+        let ledger = Ledger::new(problem);
+        let mut users = vec![Vec::new(); ledger.len()];
+        for (demand, &resource) in problem.demands.resource.iter().enumerate() {
+            users[resource as usize].push(demand);
+            if problem.resources.cost_per_unit[resource as usize] > 0.0 {
+                users[ledger.cost_column()].push(demand);
+            }
+        }
+        let claims = Claim::all(problem);
+        let mut filling = Filling {
+            problem,
+            position: vec![0.0; claims.len()],
+            stop: vec![None; claims.len()],
+            rising: vec![false; problem.demands.requested.len()],
+            claims,
+            ledger,
+            users,
+            level: 0.0,
+            events: BinaryHeap::new(),
+        };
+        for tier in (1..=5).rev() {
+            filling.for_tier(tier, Self::reserve);
+        }
+        for tier in (1..=5).rev() {
+            filling.level = 0.0;
+            filling.for_tier(tier, Self::open);
+            filling.sweep();
+        }
+        filling
+    }
+
+    /// What a demand is given where its claim stands.
+    pub(crate) fn amount(&self, demand: usize) -> f64 {
+        let claim = self.problem.demands.claim[demand] as usize;
+        match self.stop[claim] {
+            Some(Stop::Minimum { .. } | Stop::Bounds) => 0.0,
+            _ => self.claims[claim].amount(self.problem, demand, self.position[claim]),
+        }
+    }
+
+    fn for_tier(&mut self, tier: u8, mut step: impl FnMut(&mut Self, usize)) {
+        for claim in 0..self.claims.len() {
+            if self.problem.claims.priority[claim] == tier && self.stop[claim].is_none() {
+                step(self, claim);
+            }
+        }
+    }
+
+    /// The columns that a demand uses, with the use for each unit of it.
+    fn columns_of(&self, demand: usize) -> impl Iterator<Item = (usize, f64)> + use<> {
+        let resource = self.problem.demands.resource[demand] as usize;
+        let cost = self.problem.resources.cost_per_unit[resource];
+        let money = (cost > 0.0).then_some((self.ledger.cost_column(), cost));
+        std::iter::once((resource, 1.0)).chain(money)
+    }
+
+    fn unit_cost(&self, demand: usize) -> f64 {
+        self.problem.resources.cost_per_unit[self.problem.demands.resource[demand] as usize]
+    }
+
+    /// Sets a claim's minima aside, or refuses it.
+    fn reserve(&mut self, index: usize) {
+        let claim = &self.claims[index];
+        let first = f64::from(claim.first_bundles);
+        if claim.bundles > 0 && first > claim.ceiling && claim.at_ceiling == Stop::Bounds {
+            self.stop[index] = Some(Stop::Bounds);
+            return;
+        }
+        let needs: Vec<(usize, f64)> = claim
+            .demands
+            .iter()
+            .map(|&d| (d, claim.amount(self.problem, d, first)))
+            .collect();
+        let cost: f64 = needs.iter().map(|&(d, n)| n * self.unit_cost(d)).sum();
+        let money = self.ledger.cost_column();
+        let own = self.problem.claims.max_cost[index];
+        let refusal = needs
+            .iter()
+            .map(|&(d, needed)| (self.problem.demands.resource[d] as usize, needed))
+            .chain([(money, cost)])
+            .find(|&(column, needed)| !self.ledger.fits(column, needed, 0.0))
+            .map(|(column, needed)| (column, needed, self.ledger.room(column, 0.0)))
+            .or_else(|| (cost > own * (1.0 + 1e-12)).then_some((money, cost, own)));
+        if let Some((column, needed, left)) = refusal {
+            self.stop[index] = Some(Stop::Minimum {
+                column,
+                needed,
+                left,
+            });
+            return;
+        }
+        self.position[index] = first;
+        for (demand, needed) in needs {
+            for (column, unit) in self.columns_of(demand) {
+                self.ledger.give(column, needed * unit);
+            }
+        }
+    }
+
+    /// Lets a claim of the present tier grow.
+    fn open(&mut self, index: usize) {
+        let claim = &self.claims[index];
+        let (ceiling, slope, bundles) = (claim.ceiling, claim.slope, claim.bundles);
+        if self.position[index] >= ceiling {
+            self.stop[index] = Some(claim.at_ceiling);
+        } else if slope == 0.0 {
+            let demand = *claim
+                .demands
+                .iter()
+                .find(|&&d| self.problem.demands.requested[d] > 0.0)
+                .unwrap_or(&claim.demands[0]);
+            let column = self.problem.demands.resource[demand] as usize;
+            self.stop[index] = Some(Stop::Full {
+                column,
+                partial: false,
+            });
+        } else if bundles > 0 {
+            self.push_bundle(index);
+        } else {
+            self.push(ceiling * slope, Kind::Ceiling { claim: index });
+            for demand in claim_demands(&self.claims[index]) {
+                let (requested, min) = (
+                    self.problem.demands.requested[demand],
+                    self.problem.demands.min[demand],
+                );
+                if min > 0.0 {
+                    let kind = Kind::Outgrow {
+                        claim: index,
+                        demand,
+                    };
+                    self.push(min / requested * slope, kind);
+                } else if requested > 0.0 && self.stop[index].is_none() {
+                    self.start_rising(index, demand);
+                }
+            }
+        }
+    }
+
+    fn sweep(&mut self) {
+        let mut bundle_events = 0;
+        loop {
+            let next = self.events.peek().map(|event| event.level);
+            match self.ledger.next_full() {
+                Some((level, column)) if next.is_none_or(|next| level < next) => {
+                    self.level = self.level.max(level);
+                    self.use_up(column);
+                    continue;
+                }
+                _ => {}
+            }
+            let Some(event) = self.events.pop() else {
+                break;
+            };
+            let (Kind::Ceiling { claim } | Kind::Outgrow { claim, .. } | Kind::Bundle { claim }) =
+                event.kind;
+            if self.stop[claim].is_some() {
+                continue;
+            }
+            self.level = self.level.max(event.level);
+            match event.kind {
+                Kind::Ceiling { .. } => {
+                    let (ceiling, why) =
+                        (self.claims[claim].ceiling, self.claims[claim].at_ceiling);
+                    self.freeze(claim, ceiling, why);
+                }
+                Kind::Outgrow { demand, .. } => self.start_rising(claim, demand),
+                Kind::Bundle { .. } => {
+                    self.take_bundle(claim);
+                    bundle_events += 1;
+                    if bundle_events > EVENTS_BEFORE_LEAP * self.events.len() {
+                        self.leap();
+                        bundle_events = 0;
+                    }
+                }
+            }
+        }
+    }
+
+    fn start_rising(&mut self, index: usize, demand: usize) {
+        let slope = self.claims[index].slope;
+        let blocked = self
+            .columns_of(demand)
+            .map(|(column, _)| column)
+            .find(|&column| self.ledger.is_full(column, self.level));
+        if let Some(column) = blocked {
+            let why = Stop::Full {
+                column,
+                partial: false,
+            };
+            self.freeze(index, self.level / slope, why);
+            return;
+        }
+        self.rising[demand] = true;
+        let (requested, min) = (
+            self.problem.demands.requested[demand],
+            self.problem.demands.min[demand],
+        );
+        for (column, unit) in self.columns_of(demand) {
+            self.ledger.take_back(column, min * unit);
+            self.ledger.rise(column, requested / slope * unit);
+        }
+    }
+
+    /// A column has nothing left: whoever grows on it stops.
+    fn use_up(&mut self, column: usize) {
+        self.ledger.set_full(column);
+        for k in 0..self.users[column].len() {
+            let demand = self.users[column][k];
+            if self.rising[demand] {
+                let claim = self.problem.demands.claim[demand] as usize;
+                let why = Stop::Full {
+                    column,
+                    partial: false,
+                };
+                self.freeze(claim, self.level / self.claims[claim].slope, why);
+            }
+        }
+    }
+
+    fn freeze(&mut self, index: usize, position: f64, why: Stop) {
+        self.position[index] = position.min(self.claims[index].ceiling);
+        self.stop[index] = Some(why);
+        let slope = self.claims[index].slope;
+        for demand in claim_demands(&self.claims[index]) {
+            if !std::mem::take(&mut self.rising[demand]) {
+                continue;
+            }
+            let amount = self.amount(demand);
+            for (column, unit) in self.columns_of(demand) {
+                let rate = self.problem.demands.requested[demand] / slope * unit;
+                self.ledger.settle(column, rate);
+                self.ledger.give(column, amount * unit);
+            }
+        }
+    }
+
+    fn take_bundle(&mut self, index: usize) {
+        let claim = &self.claims[index];
+        let taken = self.position[index];
+        let mut cost = 0.0;
+        let mut blocked = None;
+        for &demand in &claim.demands {
+            let step = claim.amount(self.problem, demand, taken + 1.0)
+                - claim.amount(self.problem, demand, taken);
+            cost += step * self.unit_cost(demand);
+            let column = self.problem.demands.resource[demand] as usize;
+            if blocked.is_none() && !self.ledger.fits(column, step, self.level) {
+                blocked = Some(column);
+            }
+        }
+        let money = self.ledger.cost_column();
+        if blocked.is_none() && !self.ledger.fits(money, cost, self.level) {
+            blocked = Some(money);
+        }
+        if let Some(column) = blocked {
+            let partial = !self.ledger.is_full(column, self.level);
+            self.stop[index] = Some(Stop::Full { column, partial });
+            return;
+        }
+        self.advance(index, taken + 1.0);
+        self.push_bundle(index);
+    }
+
+    /// Moves a claim to a number of bundles.
+    fn advance(&mut self, index: usize, bundles: f64) {
+        for demand in claim_demands(&self.claims[index]) {
+            let claim = &self.claims[index];
+            let before = claim.amount(self.problem, demand, self.position[index]);
+            let after = claim.amount(self.problem, demand, bundles);
+            for (column, unit) in self.columns_of(demand) {
+                self.ledger.take_back(column, before * unit);
+                self.ledger.give(column, after * unit);
+            }
+        }
+        self.position[index] = bundles;
+    }
+
+    fn push_bundle(&mut self, index: usize) {
+        let claim = &self.claims[index];
+        if self.position[index] >= claim.ceiling {
+            self.stop[index] = Some(claim.at_ceiling);
+        } else {
+            let level = claim.bundle_level(self.problem, index, self.position[index] as u32);
+            self.push(level, Kind::Bundle { claim: index });
+        }
+    }
+
+    fn push(&mut self, level: f64, kind: Kind) {
+        self.events.push(Event { level, kind });
+    }
+
+    /// Takes at once all bundles that are due below the highest level at which everything
+    /// due certainly fits. Up to there no claim would have stopped, so the order in which
+    /// they were taken does not matter.
+    fn leap(&mut self) {
+        let events = std::mem::take(&mut self.events).into_vec();
+        let mut taking = Vec::new();
+        let mut high: f64 = 0.0;
+        let mut bound = f64::INFINITY;
+        for event in &events {
+            match event.kind {
+                Kind::Bundle { claim } if self.stop[claim].is_none() => {
+                    high = high.max(self.claims[claim].slope);
+                    taking.push((claim, event.level));
+                }
+                Kind::Ceiling { claim } | Kind::Outgrow { claim, .. }
+                    if self.stop[claim].is_none() =>
+                {
+                    bound = bound.min(event.level);
+                }
+                _ => {}
+            }
+        }
+        let (mut low, mut high) = (self.level, high.min(bound));
+        for _ in 0..64 {
+            let middle = low + (high - low) / 2.0;
+            if self.fits_until(&taking, middle) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        for &(index, due) in &taking {
+            let claim = &self.claims[index];
+            // Rounded down, and one fewer for what rounding does to `due`.
+            let more = ((low - due) / claim.slope * f64::from(claim.bundles)).floor() - 1.0;
+            if more > 0.0 {
+                let position = (self.position[index] + more).min(claim.ceiling);
+                self.advance(index, position);
+            }
+        }
+        for event in events {
+            match event.kind {
+                Kind::Bundle { claim } if self.stop[claim].is_none() => self.push_bundle(claim),
+                _ => self.events.push(event),
+            }
+        }
+    }
+
+    /// Whether everything due up to `level` fits, by a count that rounds upward.
+    fn fits_until(&self, taking: &[(usize, f64)], level: f64) -> bool {
+        let mut needed: Vec<f64> = (0..self.ledger.len())
+            .map(|column| (level - self.level) * self.ledger.rate(column))
+            .collect();
+        for &(index, due) in taking {
+            if level <= due {
+                continue;
+            }
+            let claim = &self.claims[index];
+            let count = f64::from(claim.bundles);
+            let more = ((level - due) / claim.slope * count).floor() + 1.0;
+            let more = more.min(claim.ceiling - self.position[index]);
+            for &demand in &claim.demands {
+                let amount = self.problem.demands.requested[demand] / count * more;
+                for (column, unit) in self.columns_of(demand) {
+                    needed[column] += amount * unit;
+                }
+            }
+        }
+        needed
+            .iter()
+            .enumerate()
+            .all(|(column, &needed)| needed <= self.ledger.room(column, self.level))
+    }
+}
+
+/// A copy of the demands' indices, so that the rest of the filling may change meanwhile.
+fn claim_demands(claim: &Claim) -> Vec<usize> {
+    claim.demands.clone()
+}
+
+impl Eq for Event {}
+
+impl Ord for Event {
+    /// The lowest level is the greatest event: `BinaryHeap` gives the greatest first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other
+            .level
+            .total_cmp(&self.level)
+            .then_with(|| other.kind.cmp(&self.kind))
+    }
+}
+
+impl PartialOrd for Event {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}

@@ -1,0 +1,127 @@
+//! The published formulas against the reference data (`NOVA_SHARED_DATA`, else
+//! `../shared/data` beside the repository).
+#![allow(clippy::unwrap_used)]
+
+use pulse::forecast::forecast;
+use pulse::sketch::{Observation, RELATIVE_ERROR, Sketch};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// The JSON files of a folder of the reference data, by name; none where it is absent.
+fn files(folder: &str) -> Vec<(String, Value)> {
+    let base = std::env::var_os("NOVA_SHARED_DATA").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+        PathBuf::from,
+    );
+    let folder = base.join(folder);
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        println!("SKIPPED: no reference data at {}", folder.display());
+        return Vec::new();
+    };
+    let mut files: Vec<(String, Value)> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            (name, serde_json::from_str(&text).unwrap())
+        })
+        .collect();
+    files.sort_by(|a, b| a.0.cmp(&b.0));
+    assert!(!files.is_empty());
+    files
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    let list = value.as_array().unwrap().iter();
+    list.map(|number| number.as_f64().unwrap()).collect()
+}
+
+#[test]
+fn quantiles_keep_their_bound() {
+    let files = files("analytics/quantiles");
+    let Some((_, expected)) = files.iter().find(|file| file.0 == "expected") else {
+        return;
+    };
+    for (name, stream) in files.iter().filter(|file| file.0 != "expected") {
+        let mut sketch = Sketch::default();
+        for value in numbers(&stream["values"]) {
+            sketch.add(Observation::of(value).unwrap());
+        }
+        let expected = &expected[name];
+        let mut worst: f64 = 0.0;
+        for (q, exact) in expected["exact"].as_object().unwrap() {
+            let exact = exact.as_f64().unwrap();
+            let found = sketch.quantile(q.parse().unwrap()).unwrap();
+            worst = worst.max((found - exact).abs() / exact);
+        }
+        println!(
+            "{name}: worst relative error {worst:.5} in {} bins",
+            sketch.bins()
+        );
+        assert!(worst <= RELATIVE_ERROR + 1e-9, "{name}: {worst}");
+        let mean = expected["mean"].as_f64().unwrap();
+        assert!((sketch.mean().unwrap() - mean).abs() <= 1e-4 * mean);
+    }
+}
+
+fn smape(found: &[f64], actual: &[f64]) -> f64 {
+    let errors = found.iter().zip(actual);
+    let sum: f64 = errors
+        .map(|(f, y)| 200.0 * (y - f).abs() / (y.abs() + f.abs()))
+        .sum();
+    sum / actual.len() as f64
+}
+
+#[test]
+fn forecasts_beat_the_naive_ones() {
+    let files = files("analytics/forecast");
+    let Some((_, expected)) = files.iter().find(|file| file.0 == "expected") else {
+        return;
+    };
+    let (mut logs, mut count, mut inside, mut steps) = (0.0, 0.0, 0, 0);
+    for (name, series) in files.iter().filter(|file| file.0 != "expected") {
+        let (train, test) = (numbers(&series["train"]), numbers(&series["test"]));
+        let season = series["season_length"].as_u64().unwrap() as usize;
+        let started = std::time::Instant::now();
+        let ahead = forecast(&train, season, test.len()).unwrap();
+        let took = started.elapsed();
+        let reference = &expected["series"][name];
+        let scale = reference["mase_scale"].as_f64().unwrap();
+        let errors = ahead.mean.iter().zip(&test).map(|(f, y)| (y - f).abs());
+        let mase = errors.sum::<f64>() / test.len() as f64 / scale;
+        let seasonal = reference["reference"]["SeasonalNaive"]["mase"]
+            .as_f64()
+            .unwrap();
+        let naive = reference["reference"]["Naive"]["mase"].as_f64().unwrap();
+        let smape = smape(&ahead.mean, &test);
+        println!(
+            "{name}: sMAPE {smape:.2}, MASE {mase:.3} (naive {naive:.3}, seasonal naive {seasonal:.3}) in {took:?}: {}",
+            ahead.method
+        );
+        logs += (mase / seasonal).ln();
+        count += 1.0;
+        for (h, y) in test.iter().enumerate() {
+            let (low, mean, high) = (ahead.lower[h], ahead.mean[h], ahead.upper[h]);
+            assert!(low <= mean && mean <= high, "{name}");
+            inside += u32::from((low..=high).contains(y));
+            steps += 1;
+        }
+        if name == "air-passengers" {
+            assert!(
+                mase < naive && mase < seasonal && smape < 10.0,
+                "{mase} {smape}"
+            );
+        }
+    }
+    let relative = f64::exp(logs / count);
+    let coverage = f64::from(inside) / f64::from(steps);
+    println!(
+        "geometric mean of MASE relative to seasonal naive {relative:.3}; {coverage:.3} of {steps} values within the 95 % intervals"
+    );
+    assert!(relative < 1.0, "{relative}");
+    assert!(coverage > 0.8, "{coverage}");
+}

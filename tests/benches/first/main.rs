@@ -1,0 +1,75 @@
+//! The first benchmark: what the sandbox, the API and the datastore cost over what they are built on.
+//!
+//! `cargo xtask bench first` prints, in one run, each figure beside its baseline and their ratio.
+//! Timings are never asserted: machines differ and are noisy.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
+
+mod decision;
+mod load;
+mod problem;
+mod requests;
+mod writes;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use nova_core::SystemClock;
+use nova_core::ports::Datastore;
+use nova_core::services::{ServiceConfig, Services};
+use nova_runtime::{Runtime, RuntimeConfig};
+use nova_store::{SqliteConfig, SqliteDatastore};
+
+fn main() {
+    // The load generator is this program again, as a process of its own, so that the server's CPU
+    // time is the server's alone. Cargo passes `--bench`.
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
+    if let [word, rest @ ..] = args.as_slice()
+        && word == "load"
+    {
+        return load::run(rest);
+    }
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(bench());
+}
+
+async fn bench() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(&home.path().join("nova.db"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let config = RuntimeConfig {
+        plugin_dir: root.join("target/plugins"),
+        data_dir: home.path().to_owned(),
+        ..RuntimeConfig::default()
+    };
+    let runtime = Runtime::start(config, Arc::clone(&store)).unwrap();
+    let services = Services::new(
+        Arc::clone(&store),
+        runtime.clone(),
+        Arc::new(SystemClock),
+        ServiceConfig::default(),
+    );
+    while services.health.ready().is_err() {
+        tokio::task::yield_now().await;
+    }
+    decision::run(&*runtime).await;
+    requests::run(&services).await;
+    writes::run(home.path()).await;
+    runtime.shutdown().await;
+    store.close().await.unwrap();
+}
+
+fn open(path: &Path) -> Arc<dyn Datastore> {
+    let config = SqliteConfig {
+        path: path.to_owned(),
+        readers: 4,
+        queue_len: 4096,
+        batch_max: 512,
+    };
+    Arc::new(SqliteDatastore::open(config).unwrap())
+}

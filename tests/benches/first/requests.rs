@@ -1,0 +1,183 @@
+//! Requests per CPU-second of the server: an authenticated GET and an optimize, against a bare axum handler
+//! that answers the same bytes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use cpu_time::ProcessTime;
+use nova_api::{ApiConfig, ApiState, ServeConfig};
+use nova_core::services::{NewKey, Services};
+use nova_core::{
+    Domain, DomainSet, NewAgent, NewFlow, NewFlowTask, NewTask, Permission, SystemClock,
+};
+
+const SECONDS: f64 = 4.0;
+const CONNECTIONS: usize = 4;
+/// Each is measured this often, in turn, so that a noisy moment does not hit one of them alone.
+const ROUNDS: usize = 3;
+
+/// Prints the table.
+pub async fn run(services: &Services) {
+    let secret = prepare(services).await;
+    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
+        .install_recorder()
+        .unwrap();
+    let app = nova_api::router(ApiState {
+        services: services.clone(),
+        config: ApiConfig::default(),
+        metrics,
+        clock: Arc::new(SystemClock),
+    });
+    let nova = spawn(app).await;
+    let key = format!("X-API-Key: {secret}\r\n");
+    let get_agent = request("GET", "/api/orchestration/agents/a0", &key, "");
+    let body = answer_body(&nova, &get_agent);
+    let bare = spawn(Router::new().route(
+        "/agents/{id}",
+        get(move || async move { ([(CONTENT_TYPE, "application/json")], body.clone()) }),
+    ))
+    .await;
+    let cases = [
+        (
+            "bare axum, the same bytes",
+            &bare,
+            request("GET", "/agents/a0", "", ""),
+        ),
+        ("authenticated GET of an agent", &nova, get_agent),
+        (
+            "optimize, 10 tasks, 2 agents",
+            &nova,
+            request("POST", "/api/orchestration/flows/f/optimize", &key, "{}"),
+        ),
+    ];
+    println!(
+        "\nrequests per CPU-second of the server, {CONNECTIONS} connections, best of {ROUNDS}"
+    );
+    println!("{:<32} {:>10} {:>8}", "", "requests", "ratio");
+    let mut best = [0.0_f64; 3];
+    for _ in 0..ROUNDS {
+        for (best, (_, address, request)) in best.iter_mut().zip(&cases) {
+            *best = best.max(measure(address, request).await);
+        }
+    }
+    for (rate, (name, ..)) in best.iter().zip(&cases) {
+        println!("{name:<32} {rate:>10.0} {:>8.2}", rate / best[0]);
+    }
+}
+
+/// A key, two agents, a flow of ten tasks.
+async fn prepare(services: &Services) -> String {
+    let domain = Domain::default();
+    for (id, speed) in [("a0", 1.0), ("a1", 2.0)] {
+        let agent = NewAgent {
+            agent_id: Some(id.parse().unwrap()),
+            name: id.to_owned(),
+            capabilities: Default::default(),
+            max_concurrency: 1,
+            speed,
+            cost_per_s: 0.0,
+            supply: Default::default(),
+            spec: None,
+            metadata: Default::default(),
+        };
+        services.agents.register(&domain, agent).await.unwrap();
+    }
+    let task = |i: usize| NewFlowTask {
+        key: i.to_string(),
+        task: NewTask {
+            kind: "work".to_owned(),
+            ..NewTask::default()
+        },
+        depends_on: if i > 1 {
+            vec![(i - 2).to_string()]
+        } else {
+            vec![]
+        },
+        agent_id: None,
+    };
+    let flow = NewFlow {
+        flow_id: Some("f".parse().unwrap()),
+        name: "ten".to_owned(),
+        tasks: (0..10).map(task).collect(),
+        ..NewFlow::default()
+    };
+    services.flows.create(&domain, flow).await.unwrap();
+    let key = NewKey {
+        name: "bench".to_owned(),
+        permissions: Permission::ALL.into(),
+        domains: DomainSet::All,
+        default_domain: None,
+        expires_at: None,
+    };
+    services.keys.create(key).await.unwrap().1
+}
+
+async fn spawn(app: Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(nova_api::serve(
+        listener,
+        app,
+        ServeConfig::default(),
+        std::future::pending(),
+    ));
+    address
+}
+
+fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: bench\r\n{headers}Content-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// What the server answers now.
+fn answer_body(address: &str, request: &str) -> String {
+    use std::io::{Read, Write};
+    let mut socket = std::net::TcpStream::connect(address).unwrap();
+    socket
+        .write_all(
+            request
+                .replacen("\r\n", "\r\nConnection: close\r\n", 1)
+                .as_bytes(),
+        )
+        .unwrap();
+    let mut answer = String::new();
+    tokio::task::block_in_place(|| socket.read_to_string(&mut answer)).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+/// Requests per second of this process's CPU time.
+async fn measure(address: &str, request: &str) -> f64 {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), request).unwrap();
+    let mut load = tokio::process::Command::new(std::env::current_exe().unwrap());
+    load.args([
+        "load",
+        address,
+        &SECONDS.to_string(),
+        &CONNECTIONS.to_string(),
+    ])
+    .arg(file.path());
+    let begun = ProcessTime::now();
+    let output = tokio::time::timeout(Duration::from_secs(60), load.output())
+        .await
+        .unwrap()
+        .unwrap();
+    let spent = begun.elapsed().as_secs_f64();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let answers: f64 = String::from_utf8_lossy(&output.stdout)
+        .trim()
+        .parse()
+        .unwrap();
+    answers / spent
+}

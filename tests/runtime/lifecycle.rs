@@ -1,0 +1,160 @@
+//! How the daemon starts, refuses to start, and ends.
+
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
+
+use serde_json::json;
+
+use crate::support::{Daemon, eventually, nova};
+
+#[test]
+fn sigterm_drains_and_exits_zero_with_nothing_lost() {
+    let mut daemon = Daemon::start();
+    let task = daemon
+        .post("/api/orchestration/tasks", json!({"type": "x"}))
+        .expect(201);
+    let id = task["task_id"].as_str().unwrap().to_owned();
+    daemon.get("/health/ready").expect(200);
+    daemon.terminate();
+    assert!(daemon.wait().success());
+    let daemon = daemon.kill_and_restart();
+    daemon
+        .get(&format!("/api/orchestration/tasks/{id}"))
+        .expect(200);
+}
+
+#[test]
+fn a_request_in_flight_finishes_while_draining() {
+    let mut daemon = Daemon::start();
+    let address = daemon.url.strip_prefix("http://").unwrap().to_owned();
+    let body = json!({"type": "slow client"}).to_string();
+    // The head is there, the body is not: the request is in flight.
+    let mut socket = TcpStream::connect(&address).unwrap();
+    let head = format!(
+        "POST /api/orchestration/tasks HTTP/1.1\r\nHost: {address}\r\nX-API-Key: {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        crate::support::ADMIN_KEY,
+        body.len()
+    );
+    std::io::Write::write_all(&mut socket, head.as_bytes()).unwrap();
+    // The server asks for the body only once a handler reads it.
+    let mut buffer = [0; 1024];
+    let n = socket.read(&mut buffer).unwrap();
+    assert!(String::from_utf8_lossy(&buffer[..n]).contains("100 Continue"));
+    daemon.terminate();
+    eventually(
+        "no new connection is taken, or not ready",
+        || match daemon.try_send("GET", "/health/ready", &[], None) {
+            Err(_) => Some(()),
+            Ok(answer) => (answer.status == 503).then_some(()),
+        },
+    );
+    std::io::Write::write_all(&mut socket, body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("201 Created"), "{answer}");
+    assert!(daemon.wait().success());
+}
+
+/// Starts `nova` with these arguments and expects it to end with one line that contains `word`.
+fn refused(args: &[&str], env: &[(&str, &str)], word: &str) {
+    let home = tempfile::tempdir().unwrap();
+    let output = nova()
+        .args(args)
+        .current_dir(home.path())
+        .env_remove("NOVA_BOOTSTRAP_KEY")
+        .envs(env.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{args:?} must fail");
+    let last = told.lines().last().unwrap_or_default();
+    assert!(
+        last.starts_with("nova: ") && last.contains(word),
+        "{args:?} should speak of '{word}': {told}"
+    );
+}
+
+#[test]
+fn what_cannot_work_ends_with_one_clear_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("a-file");
+    std::fs::write(&file, "x").unwrap();
+    let below_a_file = file.join("data");
+    refused(&["serve", "--listen", &address], &[], "in use");
+    refused(
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--data-dir",
+            below_a_file.to_str().unwrap(),
+        ],
+        &[],
+        "--data-dir",
+    );
+    refused(&["serve", "--config", "missing.toml"], &[], "missing.toml");
+    refused(&["serve"], &[("NOVA_SERVER__LISTEM", "x")], "listem");
+    refused(
+        &["serve", "--listen", "127.0.0.1:0"],
+        &[("NOVA_PLUGINS__SETTLE_MS", "soon")],
+        "settle_ms",
+    );
+    refused(
+        &[
+            "serve",
+            "--profile",
+            "production",
+            "--listen",
+            "127.0.0.1:0",
+        ],
+        &[],
+        "NOVA_BOOTSTRAP_KEY",
+    );
+    refused(
+        &["serve", "--listen", "127.0.0.1:0"],
+        &[("NOVA_BOOTSTRAP_KEY", "short")],
+        "NOVA_BOOTSTRAP_KEY",
+    );
+    refused(&["plugin", "check", "missing.wasm"], &[], "missing.wasm");
+    refused(&["flow", "import", "missing.json"], &[], "missing.json");
+}
+
+#[test]
+fn the_dev_profile_prints_a_first_key_once_and_it_works() {
+    let home = tempfile::tempdir().unwrap();
+    let start = || {
+        let mut child = nova()
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--data-dir",
+                "data",
+                "--plugin-dir",
+            ])
+            .arg(crate::support::root().join("target/plugins"))
+            .current_dir(home.path())
+            .env_remove("NOVA_BOOTSTRAP_KEY")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (mut text, mut byte) = (String::new(), [0; 1]);
+        let stdout = child.stdout.as_mut().unwrap();
+        while !(text.contains("nova ready: ") && text.ends_with('\n')) {
+            assert_eq!(stdout.read(&mut byte).unwrap(), 1, "it ended early: {text}");
+            text.push(byte[0] as char);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        text
+    };
+    let first = start();
+    assert!(first.contains("nova_"), "a first key is printed: {first}");
+    assert!(!start().contains("nova_"), "and never again");
+}
