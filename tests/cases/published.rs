@@ -86,7 +86,9 @@ fn the_drf_paper_s_example_gives_3_and_2_tasks() {
         .post("/api/orchestration/resources/allocate", requests)
         .expect(201);
     let given = |i: usize, resource: &str| {
-        let items = answer["grants"][i]["allocations"].as_array().unwrap();
+        let items = answer["allocations_by_request"][i]["allocations"]
+            .as_array()
+            .unwrap();
         items.iter().find(|a| a["resource_id"] == resource).unwrap()["allocated"]
             .as_f64()
             .unwrap()

@@ -38,7 +38,7 @@ fn each_misdeed_ends_as_its_error_while_a_healthy_plugin_answers() {
             ("log", 504, "STRATEGY_TIMEOUT", "deadline"),
             ("trap", 502, "STRATEGY_FAILED", "trap"),
             ("memory", 502, "STRATEGY_FAILED", "memory"),
-            ("recurse", 502, "STRATEGY_FAILED", "stack"),
+            ("recurse", 502, "STRATEGY_FAILED", "recurse"),
             ("giant", 502, "STRATEGY_FAILED", "hostcall"),
             ("giant-text", 502, "STRATEGY_FAILED", "hostcall"),
             ("precedence", 502, "STRATEGY_FAILED", "precedence"),

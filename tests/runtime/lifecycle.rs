@@ -102,7 +102,7 @@ fn what_cannot_work_ends_with_one_clear_line() {
     refused(
         &["serve", "--listen", "127.0.0.1:0"],
         &[("NOVA_PLUGINS__SETTLE_MS", "soon")],
-        "settle_ms",
+        "SETTLE_MS",
     );
     refused(
         &[

@@ -99,7 +99,8 @@ fn root(error: &wasmtime::Error) -> String {
     error.root_cause().to_string().replace('\n', " ")
 }
 
-/// ` (in a < b < c)`, for the guest's innermost functions that have names.
+/// ` (in a < b < c)`: the plugin's own innermost functions that have names, without the way a
+/// language takes to abort.
 fn frames(backtrace: &WasmBacktrace) -> String {
     let shown = backtrace.to_string();
     // Each frame is a line `0: 0x1f3 - module!function`, with demangled names.
@@ -112,7 +113,7 @@ fn frames(backtrace: &WasmBacktrace) -> String {
                 .map_or(place, |(_, function)| function)
                 .trim()
         })
-        .filter(|name| !name.starts_with("<unknown>") && !name.is_empty())
+        .filter(|name| !name.is_empty() && !name.starts_with("<unknown>") && !is_library(name))
         .take(FRAMES)
         .collect();
     if names.is_empty() {
@@ -120,4 +121,14 @@ fn frames(backtrace: &WasmBacktrace) -> String {
     } else {
         format!(" (in {})", names.join(" < "))
     }
+}
+
+fn is_library(function: &str) -> bool {
+    let path = function.trim_start_matches('<');
+    ["std", "core", "alloc"].iter().any(|library| {
+        path.strip_prefix(library)
+            .is_some_and(|rest| rest.starts_with("::") || rest.starts_with('['))
+    }) || ["__", "_R", "rust_", "abort"]
+        .iter()
+        .any(|begin| path.starts_with(begin))
 }

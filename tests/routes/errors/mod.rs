@@ -2,10 +2,14 @@
 
 mod bodies;
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{AGENTS, ALLOCATE, Operation, TASKS, header, is_uuid7};
-use crate::support::{Answer, Daemon};
+use crate::support::{Answer, Daemon, eventually};
 
 #[test]
 fn unknown_paths_and_methods() {
@@ -185,5 +189,56 @@ fn status_of(code: &str) -> u16 {
         "CONFLICT" => 409,
         "STRATEGY_REJECTED" => 422,
         other => panic!("no bad input is answered by '{other}'"),
+    }
+}
+
+/// One answer from a socket; none when it stays silent for a moment.
+fn answer(socket: &mut TcpStream) -> Option<String> {
+    let mut buffer = [0; 64 * 1024];
+    match socket.read(&mut buffer) {
+        Ok(n) => Some(String::from_utf8_lossy(&buffer[..n]).into_owned()),
+        Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
+        Err(_) => Some(String::new()),
+    }
+}
+
+/// Clients keep connections and use them again: a refusal before the body has come either reads
+/// the body too, or says that the connection closes (RFC 9112, section 9.6).
+#[test]
+fn a_refused_request_does_not_break_the_next_one() {
+    let daemon = Daemon::start();
+    let address = daemon.url.strip_prefix("http://").unwrap();
+    for (path, status) in [(TASKS, 401), ("/health", 405), ("/nowhere", 404)] {
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_millis(200)))
+            .unwrap();
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n");
+        socket.write_all(head.as_bytes()).unwrap();
+        let early = answer(&mut socket);
+        let refused = match early {
+            Some(early) if early.to_ascii_lowercase().contains("connection: close") => {
+                assert!(early.starts_with(&format!("HTTP/1.1 {status} ")), "{early}");
+                continue;
+            }
+            Some(early) => {
+                let _ = socket.write_all(b"{}");
+                early
+            }
+            None => {
+                socket.write_all(b"{}").unwrap();
+                eventually("the answer comes after the body", || answer(&mut socket))
+            }
+        };
+        assert!(
+            refused.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{path}: {refused}"
+        );
+        let _ = socket.write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n");
+        let next = eventually("the next answer", || answer(&mut socket));
+        assert!(
+            next.starts_with("HTTP/1.1 200 "),
+            "{path}: the next request found the connection closed: {next}"
+        );
     }
 }

@@ -128,9 +128,9 @@ fn one_request_is_met_in_full_in_part_or_refused() {
             "allocation_id",
         )
     };
-    assert_eq!(list(""), [second.clone(), first.clone()]);
-    assert_eq!(list("status=active"), [second.clone()]);
-    assert_eq!(list("consumer=nightly"), [first.clone()]);
+    assert_eq!(list(""), [second.as_str(), first.as_str()]);
+    assert_eq!(list("status=active"), [second.as_str()]);
+    assert_eq!(list("consumer=nightly"), [first.as_str()]);
     assert_eq!(list("resource_id=ram&status=released"), [first]);
     assert_eq!(list("resource_id=disk"), [] as [&str; 0]);
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
@@ -20,41 +20,70 @@ const DRAIN_FACTOR: usize = 4;
 /// How long that may take.
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 
-/// The whole body of a request that says it is JSON, or says nothing.
+/// A body that is not taken.
+pub(crate) struct Refused {
+    /// Why.
+    pub(crate) problem: Problem,
+    /// Whether all of it was read, so that the connection can serve the next request.
+    pub(crate) drained: bool,
+}
+
+/// The request with its body read: the connection stays usable whatever becomes of the request.
 ///
 /// # Errors
-/// Another content type, too many bytes, too much time, or a broken connection.
-pub(super) async fn read(request: Request, state: &Shared) -> Result<Bytes, Problem> {
-    let (parts, body) = request.into_parts();
-    let limit = state.config.max_body_bytes;
-    let declared = declared_length(&parts.headers);
-    if declared.is_some_and(|length| length > limit as u64) {
-        // A client that asks first has sent nothing yet.
-        if !parts.headers.contains_key(EXPECT) {
-            drain(body, limit).await;
-        }
-        return Err(too_large(limit));
+/// Too many bytes, too much time, or a broken connection.
+pub(crate) async fn arrive(request: Request, state: &Shared) -> Result<Request, Refused> {
+    if request.body().is_end_stream() {
+        return Ok(request);
     }
-    check_content_type(&parts.headers)?;
+    let limit = state.config.max_body_bytes;
+    let declared = declared_length(request.headers());
+    if declared.is_some_and(|length| length > limit as u64) {
+        let drained = discard(request, state).await;
+        let problem = too_large(limit);
+        return Err(Refused { problem, drained });
+    }
+    let (parts, body) = request.into_parts();
     let capacity = declared
         .and_then(|length| usize::try_from(length).ok())
         .unwrap_or_default();
-    match tokio::time::timeout(
-        state.config.body_read_timeout,
-        collect(body, capacity, limit),
-    )
-    .await
-    {
-        Ok(result) => result,
+    let wait = state.config.body_read_timeout;
+    match tokio::time::timeout(wait, collect(body, capacity, limit)).await {
+        Ok(bytes) => Ok(Request::from_parts(parts, Body::from(bytes?))),
         Err(_) => {
-            let seconds = state.config.body_read_timeout.as_secs_f64();
-            Err(Problem::new(
+            let seconds = wait.as_secs_f64();
+            let problem = Problem::new(
                 Code::ValidationError,
                 format!("the body did not arrive within {seconds} s"),
                 json!({"timeout_s": seconds}),
-            ))
+            );
+            Err(Refused {
+                problem,
+                drained: false,
+            })
         }
     }
+}
+
+/// Reads what a refused client sends all the same, within bounds. Whether that was all of it.
+pub(crate) async fn discard(request: Request, state: &Shared) -> bool {
+    let (parts, body) = request.into_parts();
+    if body.is_end_stream() {
+        return true;
+    }
+    // A client that asks first has sent nothing yet, and shall not.
+    !parts.headers.contains_key(EXPECT) && drain(body, state.config.max_body_bytes).await
+}
+
+/// The bytes of a body that has arrived, of a request that says it is JSON, or says nothing.
+///
+/// # Errors
+/// Another content type.
+pub(super) async fn read(request: Request) -> Result<Bytes, Problem> {
+    let (parts, body) = request.into_parts();
+    check_content_type(&parts.headers)?;
+    let whole = body.collect().await.map_err(|_| broken())?;
+    Ok(whole.to_bytes())
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
@@ -92,24 +121,30 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
     Err(refused("Content-Type", message, None))
 }
 
-async fn collect(mut body: Body, capacity: usize, limit: usize) -> Result<Bytes, Problem> {
+fn broken() -> Problem {
+    let message = "the body broke off before its end";
+    Problem::new(Code::ValidationError, message, json!({}))
+}
+
+async fn collect(mut body: Body, capacity: usize, limit: usize) -> Result<Bytes, Refused> {
     let mut whole = BytesMut::new();
     let mut first: Option<Bytes> = None;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
-            return Err(Problem::new(
-                Code::ValidationError,
-                "the body broke off before its end",
-                json!({}),
-            ));
+            let problem = broken();
+            return Err(Refused {
+                problem,
+                drained: false,
+            });
         };
         let Ok(data) = frame.into_data() else {
             continue;
         };
         let so_far = first.as_ref().map_or(whole.len(), Bytes::len);
         if so_far + data.len() > limit {
-            drain(body, limit).await;
-            return Err(too_large(limit));
+            let drained = drain(body, limit).await;
+            let problem = too_large(limit);
+            return Err(Refused { problem, drained });
         }
         // Most bodies come in one piece, which needs no copy.
         match first.take() {
@@ -125,17 +160,21 @@ async fn collect(mut body: Body, capacity: usize, limit: usize) -> Result<Bytes,
     Ok(first.unwrap_or_else(|| whole.freeze()))
 }
 
-async fn drain(mut body: Body, limit: usize) {
+/// Whether the body ended within its bounds.
+async fn drain(mut body: Body, limit: usize) -> bool {
     let most = limit.saturating_mul(DRAIN_FACTOR);
     let work = async {
         let mut seen = 0;
         while seen <= most {
             match body.frame().await {
                 Some(Ok(frame)) => seen += frame.data_ref().map_or(0, Bytes::len),
-                Some(Err(_)) | None => return,
+                Some(Err(_)) => return false,
+                None => return true,
             }
         }
+        false
     };
-    // Whatever is left: the connection closes then.
-    let _ = tokio::time::timeout(DRAIN_TIME, work).await;
+    tokio::time::timeout(DRAIN_TIME, work)
+        .await
+        .unwrap_or(false)
 }

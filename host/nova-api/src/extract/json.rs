@@ -15,8 +15,8 @@ pub(crate) struct Json<T>(pub(crate) T);
 impl<T: DeserializeOwned> FromRequest<Shared> for Json<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &Shared) -> Result<Self, Problem> {
-        let bytes = read(request, state).await?;
+    async fn from_request(request: Request, _: &Shared) -> Result<Self, Problem> {
+        let bytes = read(request).await?;
         if bytes.is_empty() {
             return Err(Problem::new(
                 Code::ValidationError,
@@ -34,8 +34,8 @@ pub(crate) struct OptionalJson<T>(pub(crate) T);
 impl<T: DeserializeOwned> FromRequest<Shared> for OptionalJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &Shared) -> Result<Self, Problem> {
-        let bytes = read(request, state).await?;
+    async fn from_request(request: Request, _: &Shared) -> Result<Self, Problem> {
+        let bytes = read(request).await?;
         parse_slice(if bytes.is_empty() { b"{}" } else { &bytes }).map(Self)
     }
 }

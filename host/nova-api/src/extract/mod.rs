@@ -4,7 +4,7 @@
 //! client.
 
 mod actor;
-mod body;
+pub(crate) mod body;
 mod if_match;
 mod json;
 mod path;

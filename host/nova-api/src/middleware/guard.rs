@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use axum::handler::Handler;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use nova_core::Caller;
@@ -17,6 +18,7 @@ use tracing::Instrument;
 use super::admission::admit;
 use super::meter::Meter;
 use super::request_id::{RequestId, X_REQUEST_ID};
+use crate::extract::body;
 use crate::problem::{Carried, Code, Problem};
 use crate::router::Access;
 use crate::{ApiState, Shared};
@@ -56,29 +58,41 @@ where
 {
     type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
 
-    fn call(self, mut request: Request, state: Shared) -> Self::Future {
+    fn call(self, request: Request, state: Shared) -> Self::Future {
         Box::pin(async move {
             let started = Instant::now();
             let Self { handler, route } = self;
             let _in_flight = route.meter.begin();
             let id = RequestId::of(request.headers());
             let (method, uri) = (request.method().clone(), request.uri().clone());
+            let version = request.version();
             // At the highest level, so that a line of any level carries the request id; with
             // nothing else in it, since every request pays for it.
             let span = tracing::error_span!("request", request_id = id.as_str());
             let mut caller = None;
+            // A refusal that leaves a part of the body unread must say that the connection ends with it.
+            let mut reusable = true;
             let response = match admit(&route, &state, &request) {
-                Ok(actor) => {
-                    if let Some(actor) = actor {
-                        caller = Some(Arc::clone(&actor.caller));
-                        request.extensions_mut().insert(actor);
+                Ok(actor) => match body::arrive(request, &state).await {
+                    Ok(mut request) => {
+                        if let Some(actor) = actor {
+                            caller = Some(Arc::clone(&actor.caller));
+                            request.extensions_mut().insert(actor);
+                        }
+                        let handling = handler.call(request, Arc::clone(&state));
+                        let handled = AssertUnwindSafe(handling).catch_unwind();
+                        let answer = handled.instrument(span.clone()).await;
+                        answer.unwrap_or_else(|payload| Problem::panic(&*payload).into_response())
                     }
-                    let handled =
-                        AssertUnwindSafe(handler.call(request, Arc::clone(&state))).catch_unwind();
-                    let answer = handled.instrument(span.clone()).await;
-                    answer.unwrap_or_else(|payload| Problem::panic(&*payload).into_response())
+                    Err(refused) => {
+                        reusable = refused.drained;
+                        refused.problem.into_response()
+                    }
+                },
+                Err(problem) => {
+                    reusable = body::discard(request, &state).await;
+                    problem.into_response()
                 }
-                Err(problem) => problem.into_response(),
             };
             let done = Done {
                 route: &route,
@@ -87,7 +101,12 @@ where
                 caller,
                 started,
             };
-            span.in_scope(|| done.finish(&state, id, response))
+            let mut response = span.in_scope(|| done.finish(&state, id, response));
+            if !reusable && version < Version::HTTP_2 {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            response
         })
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::flow::CommunicationBody;
+use super::flow::FlowRecord;
 use super::object::only_object;
 use super::page::shown;
 use super::schema::{Id, Name, Time};
@@ -237,6 +238,8 @@ pub(crate) struct OptimizeAnswer {
     /// `optimized`, or `applied` when the assignments were written.
     #[schema(example = "optimized")]
     status: &'static str,
+    /// The flow; its tasks carry the assignments once they are applied.
+    orchestration: FlowRecord,
     /// What the plan does better than the baseline.
     optimizations: Vec<OptimizationRecord>,
     /// Who runs what, when.
@@ -361,7 +364,8 @@ impl OptimizeAnswer {
             finish_s: a.finish_s,
         });
         Self {
-            flow_id: done.flow.flow_id,
+            flow_id: done.flow.flow_id.clone(),
+            orchestration: done.flow.into(),
             status: if done.applied { "applied" } else { "optimized" },
             optimizations: optimizations.collect(),
             plan: PlanRecord {
