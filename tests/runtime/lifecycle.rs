@@ -158,3 +158,30 @@ fn the_dev_profile_prints_a_first_key_once_and_it_works() {
     assert!(first.contains("nova_"), "a first key is printed: {first}");
     assert!(!start().contains("nova_"), "and never again");
 }
+
+#[test]
+fn sighup_takes_over_log_levels_and_names_what_needs_a_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("nova.toml");
+    std::fs::write(&file, "[log]\nfilter = \"info\"\n").unwrap();
+    let daemon = Daemon::with(crate::support::Options {
+        config: Some(file.clone()),
+        ..Default::default()
+    });
+    std::fs::write(
+        &file,
+        "[log]\nfilter = \"debug\"\n[server]\nmax_body_bytes = 1000\n",
+    )
+    .unwrap();
+    daemon.signal("HUP");
+    eventually("the daemon names the key that needs a restart", || {
+        let log = daemon.log();
+        (log.contains("log levels changed") && log.contains("server.max_body_bytes")).then_some(())
+    });
+    std::fs::write(&file, "[log]\nfliter = \"debug\"\n").unwrap();
+    daemon.signal("HUP");
+    eventually("a broken file is refused and named", || {
+        daemon.log().contains("fliter").then_some(())
+    });
+    daemon.get("/health").expect(200);
+}

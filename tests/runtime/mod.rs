@@ -1,5 +1,6 @@
 //! The daemon as operators know it: swaps, hostile plugins, crashes, start and end.
 
+mod check;
 mod crash;
 mod hostile;
 mod lifecycle;

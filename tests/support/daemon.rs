@@ -20,6 +20,8 @@ pub struct Options {
     pub plugins: Option<Vec<&'static str>>,
     /// Further components to install as lone files, by file name.
     pub files: Vec<(String, Vec<u8>)>,
+    /// A configuration file.
+    pub config: Option<PathBuf>,
 }
 
 /// A running daemon with its own folder; killed when dropped.
@@ -57,26 +59,25 @@ impl Daemon {
         for (name, bytes) in &options.files {
             std::fs::write(plugins.join(name), bytes).unwrap();
         }
-        Self::launch(home, &options.env)
+        Self::launch(home, &options.env, options.config.as_deref())
     }
 
     /// Kills it as `kill -9` does and starts it again on the same folder.
     pub fn kill_and_restart(mut self) -> Self {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        Self::launch(Arc::clone(&self.home), &[])
+        Self::launch(Arc::clone(&self.home), &[], None)
     }
 
     /// Asks it to end (`SIGTERM`); does not wait.
     pub fn terminate(&self) {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) {
+        let kill = [format!("-{name}"), self.child.id().to_string()];
+        assert!(Command::new("kill").args(kill).status().unwrap().success());
     }
 
     /// Waits for its end.
@@ -109,7 +110,11 @@ impl Daemon {
         self.log.lock().unwrap().join("\n")
     }
 
-    fn launch(home: Arc<tempfile::TempDir>, env: &[(String, String)]) -> Self {
+    fn launch(
+        home: Arc<tempfile::TempDir>,
+        env: &[(String, String)],
+        config: Option<&Path>,
+    ) -> Self {
         copy_new_files(&compiled(), &home.path().join("data/artifacts"));
         let mut command = nova();
         command
@@ -122,6 +127,9 @@ impl Daemon {
             .envs(env.iter().map(|(k, v)| (k, v)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if let Some(config) = config {
+            command.arg("--config").arg(config);
+        }
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (lines, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());

@@ -9,20 +9,28 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
 use wasmtime::UpdateDeadline;
 
+/// The most that the first poll of a call is charged. Reading the thread's clock is a system call and takes a
+/// tenth of a short invocation, and almost all end within their first poll: so that one is charged
+/// by the wall clock, which is nearly free, up to about the time until the second tick.
+const FIRST_POLL_MAX: Duration = Duration::from_millis(4);
+
 /// One store's clock. One call at a time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Meter {
     /// CPU nanoseconds of the polls that are over.
     spent_ns: AtomicU64,
-    /// The thread's clock when the poll in progress began.
-    began_ns: AtomicU64,
+    /// The thread's clock when the poll in progress began; 0 in the first one.
+    poll_began_ns: AtomicU64,
+    /// When the call began, in nanoseconds since the meter was made.
+    call_began_ns: AtomicU64,
     /// CPU nanoseconds that the call may take.
     limit_ns: AtomicU64,
+    made: Instant,
 }
 
 /// The error with which a guest past its deadline is ended.
@@ -41,6 +49,18 @@ impl std::error::Error for DeadlinePassed {}
 #[derive(Debug)]
 pub(crate) struct WallPassed;
 
+impl Default for Meter {
+    fn default() -> Self {
+        Self {
+            spent_ns: AtomicU64::new(0),
+            poll_began_ns: AtomicU64::new(0),
+            call_began_ns: AtomicU64::new(0),
+            limit_ns: AtomicU64::new(0),
+            made: Instant::now(),
+        }
+    }
+}
+
 impl Meter {
     /// Runs a guest call to its end or to the wall-clock cap, from zero on the clock. What the call
     /// spends beyond `deadline` of its own time ends it at the next tick, see [`Meter::on_tick`].
@@ -52,12 +72,18 @@ impl Meter {
     ) -> Result<F::Output, WallPassed> {
         self.spent_ns.store(0, Relaxed);
         self.limit_ns.store(nanos(deadline), Relaxed);
+        self.call_began_ns
+            .store(nanos(self.made.elapsed()), Relaxed);
+        let mut first = true;
         let mut call = pin!(call);
         let metered = poll_fn(|cx| {
-            self.began_ns
-                .store(nanos(ThreadTime::now().as_duration()), Relaxed);
+            let clock = if first { 0 } else { thread_ns() };
+            first = false;
+            self.poll_began_ns.store(clock, Relaxed);
             let polled = call.as_mut().poll(cx);
-            self.spent_ns.store(self.own_ns(), Relaxed);
+            if polled.is_pending() {
+                self.spent_ns.store(self.own_ns(), Relaxed);
+            }
             polled
         });
         tokio::time::timeout(wall, metered)
@@ -81,10 +107,21 @@ impl Meter {
 
     /// Own running time of the call so far; only meaningful on the thread that polls it.
     fn own_ns(&self) -> u64 {
-        let poll =
-            nanos(ThreadTime::now().as_duration()).saturating_sub(self.began_ns.load(Relaxed));
-        self.spent_ns.load(Relaxed) + poll
+        let poll_ns = match self.poll_began_ns.load(Relaxed) {
+            0 => {
+                let call_began_ns = self.call_began_ns.load(Relaxed);
+                let wall_ns = nanos(self.made.elapsed()).saturating_sub(call_began_ns);
+                wall_ns.min(nanos(FIRST_POLL_MAX))
+            }
+            began_ns => thread_ns().saturating_sub(began_ns),
+        };
+        self.spent_ns.load(Relaxed) + poll_ns
     }
+}
+
+/// The clock of the present thread: how long it has run.
+fn thread_ns() -> u64 {
+    nanos(ThreadTime::now().as_duration())
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -94,8 +131,6 @@ fn nanos(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::time::Instant;
-
     use super::*;
 
     #[tokio::test]
@@ -110,7 +145,7 @@ mod tests {
         );
 
         let works = async {
-            for _ in 0..10 {
+            for _ in 0..11 {
                 let start = ThreadTime::now();
                 while start.elapsed() < Duration::from_millis(2) {}
                 tokio::task::yield_now().await;
@@ -140,6 +175,7 @@ mod tests {
     #[test]
     fn a_tick_past_the_limit_ends_the_guest() {
         let meter = Meter::default();
+        meter.spent_ns.store(1, Relaxed);
         meter.limit_ns.store(u64::MAX, Relaxed);
         assert!(meter.on_tick().is_ok());
         meter.limit_ns.store(0, Relaxed);

@@ -117,15 +117,11 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Bench { name } => {
             plugins::stage_defaults(&sh)?;
+            let name = name.as_deref().unwrap_or("*");
             sh.step(
-                "build the daemon",
-                &mut cargo(["build", "--package", "nova", "--release"]),
-            )?;
-            let mut bench = cargo(["bench", "--package", "nova-tests"]);
-            if let Some(name) = name {
-                bench.args(["--bench", &name]);
-            }
-            sh.step("run the benchmarks", &mut bench)
+                "run the benchmarks",
+                &mut cargo(["bench", "--workspace", "--bench", name]),
+            )
         }
         Command::Ci => ci::run(&sh),
         Command::RecordBuild { out, report } => record::run(&sh, &out, report.as_deref()),

@@ -9,7 +9,7 @@ use nova_core::ports::runtime::{Call, StrategyRuntime};
 use crate::problem::{for_guest, layered};
 
 /// Prints the table for 10, 100 and 1000 tasks.
-pub async fn run(runtime: &dyn StrategyRuntime) {
+pub(crate) async fn run(runtime: &dyn StrategyRuntime) {
     println!("decision time of heft, 8 agents, median of many (µs)");
     println!(
         "{:>6} {:>10} {:>10} {:>10} {:>8}",

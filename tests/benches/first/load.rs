@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// `load ADDRESS SECONDS CONNECTIONS REQUEST-FILE`: prints how many answers of status 200 came.
-pub fn run(args: &[String]) {
+pub(crate) fn run(args: &[String]) {
     let [address, seconds, connections, file] = args else {
         panic!("load ADDRESS SECONDS CONNECTIONS FILE")
     };

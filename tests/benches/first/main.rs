@@ -59,7 +59,7 @@ async fn bench() {
     }
     decision::run(&*runtime).await;
     requests::run(&services).await;
-    writes::run(home.path()).await;
+    writes::run(home.path(), &runtime).await;
     runtime.shutdown().await;
     store.close().await.unwrap();
 }

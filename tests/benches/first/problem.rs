@@ -5,7 +5,7 @@ use nova_sdk::flow as guest;
 
 /// A layered graph of `tasks` tasks with about two inputs each on eight agents of different
 /// speed; the same for the same size.
-pub fn layered(tasks: usize) -> FlowProblem {
+pub(crate) fn layered(tasks: usize) -> FlowProblem {
     let mut random = Lcg(tasks as u64);
     let work = (0..tasks).map(|_| 1.0 + random.below(100) as f64).collect();
     let speeds = vec![1.0, 0.5, 2.0, 1.5, 0.75, 1.25, 1.75, 1.0];
@@ -31,7 +31,7 @@ pub fn layered(tasks: usize) -> FlowProblem {
 }
 
 /// The problem as a guest sees it; settings and parameters are empty objects.
-pub fn for_guest(p: &FlowProblem) -> guest::Problem {
+pub(crate) fn for_guest(p: &FlowProblem) -> guest::Problem {
     guest::Problem {
         tasks: guest::Tasks {
             work_s: p.tasks.work_s.clone(),

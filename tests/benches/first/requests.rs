@@ -20,7 +20,7 @@ const CONNECTIONS: usize = 4;
 const ROUNDS: usize = 3;
 
 /// Prints the table.
-pub async fn run(services: &Services) {
+pub(crate) async fn run(services: &Services) {
     let secret = prepare(services).await;
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
         .install_recorder()

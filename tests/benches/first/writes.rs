@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use nova_core::ports::Datastore;
 use nova_core::services::{ServiceConfig, Services};
 use nova_core::{Domain, NewTask, SystemClock};
+use nova_runtime::Runtime;
 use rusqlite::types::Value;
 use rusqlite::{Connection, ToSql};
 
@@ -17,17 +19,17 @@ const GROUP: usize = 512;
 const ROUNDS: usize = 3;
 
 /// Prints the table.
-pub async fn run(home: &Path) {
+pub(crate) async fn run(home: &Path, runtime: &Arc<Runtime>) {
     println!(
         "\nacknowledged writes per second: a task with its transitions and events, groups of {GROUP}, best of {ROUNDS}"
     );
     let (mut raw, mut ours) = (0.0_f64, 0.0_f64);
     for round in 0..ROUNDS {
-        let rows = sample(&home.join(format!("sample-{round}.db"))).await;
+        let rows = sample(&home.join(format!("sample-{round}.db")), runtime).await;
         let path = home.join(format!("raw-{round}.db"));
         open(&path).close().await.unwrap();
         raw = raw.max(tokio::task::block_in_place(|| raw_writes(&path, &rows)));
-        ours = ours.max(our_writes(&home.join(format!("ours-{round}.db"))).await);
+        ours = ours.max(our_writes(&home.join(format!("ours-{round}.db")), runtime).await);
     }
     println!("{:<32} {raw:>10.0}", "raw rusqlite, group commit");
     println!(
@@ -37,9 +39,9 @@ pub async fn run(home: &Path) {
     );
 }
 
-async fn our_writes(path: &Path) -> f64 {
+async fn our_writes(path: &Path, runtime: &Arc<Runtime>) -> f64 {
     let store = open(path);
-    let services = services(&store);
+    let services = services(&store, runtime);
     let begun = Instant::now();
     let clients: Vec<_> = (0..2 * GROUP)
         .map(|_| {
@@ -71,15 +73,10 @@ async fn create(services: &Services) {
         .unwrap();
 }
 
-/// Services without strategies: none of them is asked here.
-fn services(store: &Arc<dyn nova_core::ports::Datastore>) -> Services {
-    let runtime = nova_core::services::testing::FakeRuntime::default();
-    Services::new(
-        Arc::clone(store),
-        Arc::new(runtime),
-        Arc::new(SystemClock),
-        ServiceConfig::default(),
-    )
+/// Services over this datastore; the strategies are not asked here.
+fn services(store: &Arc<dyn Datastore>, runtime: &Arc<Runtime>) -> Services {
+    let (store, clock) = (Arc::clone(store), Arc::new(SystemClock));
+    Services::new(store, runtime.clone(), clock, ServiceConfig::default())
 }
 
 /// One row, read back from what the services wrote, and the statement that inserts one like it.
@@ -90,9 +87,9 @@ struct Row {
 }
 
 /// All rows that one created task consists of.
-async fn sample(path: &Path) -> Vec<Row> {
+async fn sample(path: &Path, runtime: &Arc<Runtime>) -> Vec<Row> {
     let store = open(path);
-    create(&services(&store)).await;
+    create(&services(&store, runtime)).await;
     store.close().await.unwrap();
     let connection = Connection::open(path).unwrap();
     let mut rows = Vec::new();
@@ -100,11 +97,7 @@ async fn sample(path: &Path) -> Vec<Row> {
         let mut statement = connection
             .prepare(&format!("SELECT * FROM {table}"))
             .unwrap();
-        let columns: Vec<String> = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let found = statement.query_map((), |row| (0..columns.len()).map(|i| row.get(i)).collect());
         let found: Vec<Vec<Value>> = found.unwrap().map(Result::unwrap).collect();
         let marks = vec!["?"; columns.len()].join(", ");
