@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
-use crate::support::Daemon;
+use crate::support::{Daemon, eventually};
 
 #[test]
 fn every_acknowledged_write_is_there_after_kill_9() {
@@ -50,9 +50,9 @@ fn every_acknowledged_write_is_there_after_kill_9() {
                 }
             });
         }
-        while acknowledged.lock().unwrap().len() < 200 {
-            std::thread::yield_now();
-        }
+        eventually("200 writes are acknowledged", || {
+            (acknowledged.lock().unwrap().len() >= 200).then_some(())
+        });
         let again = daemon.kill_and_restart();
         stop.store(true, Ordering::Relaxed);
         again

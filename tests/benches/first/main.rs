@@ -1,6 +1,7 @@
 //! The first benchmark: what the sandbox, the API and the datastore cost over what they are built on.
 //!
-//! `cargo xtask bench first` prints, in one run, each figure beside its baseline and their ratio.
+//! `cargo xtask bench first` prints, in one run, each figure beside its baseline and their ratio;
+//! `cargo bench --workspace --bench first -- requests` only the part of that name.
 //! Timings are never asserted: machines differ and are noisy.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
@@ -35,10 +36,10 @@ fn main() {
         .enable_all()
         .build()
         .unwrap()
-        .block_on(bench());
+        .block_on(bench(&args));
 }
 
-async fn bench() {
+async fn bench(parts: &[String]) {
     let home = tempfile::tempdir().unwrap();
     let store = open(&home.path().join("nova.db"));
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -57,9 +58,16 @@ async fn bench() {
     while services.health.ready().is_err() {
         tokio::task::yield_now().await;
     }
-    decision::run(&*runtime).await;
-    requests::run(&services).await;
-    writes::run(home.path(), &runtime).await;
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
+    if wanted("decision") {
+        decision::run(&*runtime).await;
+    }
+    if wanted("requests") {
+        requests::run(&services).await;
+    }
+    if wanted("writes") {
+        writes::run(home.path(), &runtime).await;
+    }
     runtime.shutdown().await;
     store.close().await.unwrap();
 }

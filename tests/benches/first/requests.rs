@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use cpu_time::ProcessTime;
 use nova_api::{ApiConfig, ApiState, ServeConfig};
-use nova_core::services::{NewKey, Services};
+use nova_core::services::{NewKey, NewResource, Services};
 use nova_core::{
     Domain, DomainSet, NewAgent, NewFlow, NewFlowTask, NewTask, Permission, SystemClock,
 };
@@ -33,10 +33,11 @@ pub(crate) async fn run(services: &Services) {
     });
     let nova = spawn(app).await;
     let key = format!("X-API-Key: {secret}\r\n");
+    let get_resource = request("GET", "/api/orchestration/resources/cpu", &key, "");
     let get_agent = request("GET", "/api/orchestration/agents/a0", &key, "");
-    let body = answer_body(&nova, &get_agent);
+    let body = answer_body(&nova, &get_resource);
     let bare = spawn(Router::new().route(
-        "/agents/{id}",
+        "/resources/{id}",
         get(move || async move { ([(CONTENT_TYPE, "application/json")], body.clone()) }),
     ))
     .await;
@@ -44,9 +45,10 @@ pub(crate) async fn run(services: &Services) {
         (
             "bare axum, the same bytes",
             &bare,
-            request("GET", "/agents/a0", "", ""),
+            request("GET", "/resources/cpu", "", ""),
         ),
-        ("authenticated GET of an agent", &nova, get_agent),
+        ("GET of a resource, one row", &nova, get_resource),
+        ("GET of an agent with its load", &nova, get_agent),
         (
             "optimize, 10 tasks, 2 agents",
             &nova,
@@ -57,7 +59,7 @@ pub(crate) async fn run(services: &Services) {
         "\nrequests per CPU-second of the server, {CONNECTIONS} connections, best of {ROUNDS}"
     );
     println!("{:<32} {:>10} {:>8}", "", "requests", "ratio");
-    let mut best = [0.0_f64; 3];
+    let mut best = [0.0_f64; 4];
     for _ in 0..ROUNDS {
         for (best, (_, address, request)) in best.iter_mut().zip(&cases) {
             *best = best.max(measure(address, request).await);
@@ -68,7 +70,7 @@ pub(crate) async fn run(services: &Services) {
     }
 }
 
-/// A key, two agents, a flow of ten tasks.
+/// A key, two agents, a resource, a flow of ten tasks.
 async fn prepare(services: &Services) -> String {
     let domain = Domain::default();
     for (id, speed) in [("a0", 1.0), ("a1", 2.0)] {
@@ -85,6 +87,13 @@ async fn prepare(services: &Services) -> String {
         };
         services.agents.register(&domain, agent).await.unwrap();
     }
+    let resource = NewResource {
+        resource_id: Some("cpu".parse().unwrap()),
+        capacity: 8.0,
+        unit: "cores".to_owned(),
+        cost_per_unit: 0.0,
+    };
+    services.resources.create(&domain, resource).await.unwrap();
     let task = |i: usize| NewFlowTask {
         key: i.to_string(),
         task: NewTask {

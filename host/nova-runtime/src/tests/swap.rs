@@ -290,7 +290,7 @@ async fn calls_go_where_they_are_routed() {
     }
     bench.put("guest.wasm", &allocator("1.0.0"));
     until_serves(&runtime, "guest", "1.0.0").await;
-    let missing = runtime.wait_ready(Duration::from_secs(30)).await.missing;
+    let missing = runtime.wait_ready(Duration::from_millis(50)).await.missing;
     assert_eq!(
         missing,
         [Kind::FlowOptimizer],
