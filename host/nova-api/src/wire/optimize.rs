@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::flow::CommunicationBody;
-use super::flow::FlowRecord;
+use super::flow::{CommunicationBody, FlowRecord};
 use super::object::only_object;
 use super::page::shown;
 use super::schema::{Id, Name, Time};
