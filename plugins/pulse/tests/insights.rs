@@ -117,7 +117,7 @@ fn a_full_resource_and_one_that_is_filling_up() {
     assert!(
         of(0)
             .description
-            .contains("80 % in use and is expected to reach 90 % in 10 s"),
+            .contains("80 % in use and is expected to reach 90 % in 10 s, at 2023-11-14T22:01:30Z"),
         "{}",
         of(0).description
     );

@@ -68,60 +68,50 @@ fn quantiles_keep_their_bound() {
     }
 }
 
-fn smape(found: &[f64], actual: &[f64]) -> f64 {
-    let errors = found.iter().zip(actual);
-    let sum: f64 = errors
-        .map(|(f, y)| 200.0 * (y - f).abs() / (y.abs() + f.abs()))
-        .sum();
-    sum / actual.len() as f64
-}
+/// Coverage that intervals of 95 % must have over the reference series.
+const COVERAGE: std::ops::RangeInclusive<f64> = 0.90..=0.98;
+/// The aim: the best published combination of five models has 0.780 on these series.
+const RELATIVE_MASE_MOST: f64 = 0.78;
 
 #[test]
-fn forecasts_beat_the_naive_ones() {
+fn forecasts_beat_the_reference_combination_and_keep_their_coverage() {
     let files = files("analytics/forecast");
     let Some((_, expected)) = files.iter().find(|file| file.0 == "expected") else {
         return;
     };
-    let (mut logs, mut count, mut inside, mut steps) = (0.0, 0.0, 0, 0);
-    for (name, series) in files.iter().filter(|file| file.0 != "expected") {
-        let (train, test) = (numbers(&series["train"]), numbers(&series["test"]));
-        let season = series["season_length"].as_u64().unwrap() as usize;
-        let started = std::time::Instant::now();
-        let ahead = forecast(&train, season, test.len()).unwrap();
-        let took = started.elapsed();
-        let reference = &expected["series"][name];
-        let scale = reference["mase_scale"].as_f64().unwrap();
-        let errors = ahead.mean.iter().zip(&test).map(|(f, y)| (y - f).abs());
-        let mase = errors.sum::<f64>() / test.len() as f64 / scale;
-        let seasonal = reference["reference"]["SeasonalNaive"]["mase"]
-            .as_f64()
-            .unwrap();
-        let naive = reference["reference"]["Naive"]["mase"].as_f64().unwrap();
-        let smape = smape(&ahead.mean, &test);
-        println!(
-            "{name}: sMAPE {smape:.2}, MASE {mase:.3} (naive {naive:.3}, seasonal naive {seasonal:.3}) in {took:?}: {}",
-            ahead.method
-        );
-        logs += (mase / seasonal).ln();
-        count += 1.0;
-        for (h, y) in test.iter().enumerate() {
-            let (low, mean, high) = (ahead.lower[h], ahead.mean[h], ahead.upper[h]);
-            assert!(low <= mean && mean <= high, "{name}");
-            inside += u32::from((low..=high).contains(y));
-            steps += 1;
-        }
-        if name == "air-passengers" {
-            assert!(
-                mase < naive && mase < seasonal && smape < 10.0,
-                "{mase} {smape}"
+    // Once told the season's length, once left to find it.
+    for told in [true, false] {
+        let (mut logs, mut count, mut inside, mut steps) = (0.0, 0.0, 0, 0);
+        for (name, series) in files.iter().filter(|file| file.0 != "expected") {
+            let (train, test) = (numbers(&series["train"]), numbers(&series["test"]));
+            let season = series["season_length"].as_u64().unwrap() as usize;
+            let ahead = forecast(&train, if told { season } else { 0 }, test.len()).unwrap();
+            let reference = &expected["series"][name];
+            let scale = reference["mase_scale"].as_f64().unwrap();
+            let errors = ahead.mean.iter().zip(&test).map(|(f, y)| (y - f).abs());
+            let mase = errors.sum::<f64>() / test.len() as f64 / scale;
+            let seasonal = reference["reference"]["SeasonalNaive"]["mase"]
+                .as_f64()
+                .unwrap();
+            println!(
+                "{name}: MASE {mase:.3} (seasonal naive {seasonal:.3}): {}",
+                ahead.method
             );
+            logs += (mase / seasonal).ln();
+            count += 1.0;
+            for (h, y) in test.iter().enumerate() {
+                let (low, mean, high) = (ahead.lower[h], ahead.mean[h], ahead.upper[h]);
+                assert!(low <= mean && mean <= high, "{name}");
+                inside += u32::from((low..=high).contains(y));
+                steps += 1;
+            }
         }
+        let relative = f64::exp(logs / count);
+        let coverage = f64::from(inside) / f64::from(steps);
+        println!(
+            "told the season: {told}: geometric mean of MASE relative to seasonal naive {relative:.3}; {coverage:.3} of {steps} values within the 95 % intervals"
+        );
+        assert!(relative <= RELATIVE_MASE_MOST, "{relative}");
+        assert!(COVERAGE.contains(&coverage), "{coverage}");
     }
-    let relative = f64::exp(logs / count);
-    let coverage = f64::from(inside) / f64::from(steps);
-    println!(
-        "geometric mean of MASE relative to seasonal naive {relative:.3}; {coverage:.3} of {steps} values within the 95 % intervals"
-    );
-    assert!(relative < 1.0, "{relative}");
-    assert!(coverage > 0.8, "{coverage}");
 }

@@ -16,12 +16,14 @@ use super::outlook::Outlook;
 use super::text::{duration, moment, number, percent, subject};
 use crate::stats::{Trend, wilson};
 use crate::subjects::Outcome;
-use nova_sdk::analytics::{Anomaly, Forecast, Insight, Scope, Series, Severity};
+use nova_sdk::analytics::{Anomaly, Insight, Scope, Series, Severity};
 
 /// A subject fails when its success ratio is below this with 95 % confidence.
 const SUCCESS_LEAST: f64 = 0.95;
 /// A resource is saturated from this utilization on.
 const SATURATED: f64 = 0.9;
+/// How near to it counts as there.
+const REACHED_WITHIN: f64 = 0.005;
 /// A trend is told from this confidence on, and from this change over the window.
 const TREND_CONFIDENCE: f64 = 0.95;
 const TREND_CHANGE: f64 = 0.2;
@@ -277,30 +279,34 @@ fn saturation(one: &Facts<'_>, outlook: &Outlook, now_ms: u64) -> Option<Insight
         .forecasts
         .iter()
         .find(|ahead| ahead.name == "utilization")?;
-    let at = ahead.mean.iter().position(|&mean| mean >= SATURATED)?;
+    let reached = |value: &f64| *value >= SATURATED - REACHED_WITHIN;
+    let at = ahead.mean.iter().position(reached)?;
+    let earliest = ahead.upper.iter().position(reached).unwrap_or(at);
     let steps = outlook
         .series
         .iter()
         .find(|line| line.name == "utilization")?;
-    let (time_ms, upper) = when(ahead, at);
+    let until = |step: usize| {
+        let time_ms = ahead.start_ms + step as u64 * ahead.step_ms;
+        duration(time_ms.saturating_sub(now_ms) as f64 / 1000.0)
+    };
+    let time_ms = ahead.start_ms + at as u64 * ahead.step_ms;
     Some(Insight {
         kind: "saturation".to_owned(),
         severity: Severity::Warning,
         subject: one.index,
         description: format!(
-            "{name} is {} in use and is expected to reach {} in {} (at most {} then, with 95 % confidence)",
+            "{name} is {} in use and is expected to reach {} in {}, at {} ({} at most then, with 95 % confidence; in {} at the earliest)",
             percent(now),
             percent(ahead.mean[at]),
-            duration(time_ms.saturating_sub(now_ms) as f64 / 1000.0),
-            percent(upper)
+            until(at),
+            moment(time_ms),
+            percent(ahead.upper[at]),
+            until(earliest),
         ),
         confidence: grown(steps.values.len() as u64) * (1.0 - error.min(1.0)),
         recommendations,
     })
-}
-
-fn when(ahead: &Forecast, at: usize) -> (u64, f64) {
-    (ahead.start_ms + at as u64 * ahead.step_ms, ahead.upper[at])
 }
 
 /// Latency that rises and throughput that falls or rises, by more than scatter.

@@ -139,7 +139,9 @@ impl Outlook {
         let step_s = series.step_ms as f64 / 1000.0;
         let season = match wanted.season_steps {
             Some(steps) => steps as usize,
-            None => (wanted.season_s / step_s).round() as usize,
+            // A season of less than two steps is none, one that is not set is looked for.
+            None if wanted.season_s > 0.0 => ((wanted.season_s / step_s).round() as usize).max(1),
+            None => 0,
         };
         let values = &series.values;
         let highest = match nature {
