@@ -92,6 +92,10 @@ impl Live {
             return Ok(Ok(()));
         };
         self.batch.fill(events, &mut self.names);
+        if self.batch.is_empty() {
+            self.covers_seq = last.seq;
+            return Ok(Ok(()));
+        }
         let processor = self.guest.nova_strategy_analytics().processor();
         let (handle, columns) = (self.processor, self.batch.columns());
         let answer = call!(self, invoker, unit, |store| processor

@@ -258,7 +258,7 @@ fn events() -> Vec<Event> {
     let event = |(i, body)| Event {
         seq: 2 * i as u64 + 1,
         at: Timestamp::from_millis(1_700_000_000_000 + 500 * i as i64),
-        domain: Domain::default(),
+        domain: Some(Domain::default()),
         body,
     };
     bodies.into_iter().enumerate().map(event).collect()

@@ -12,15 +12,19 @@ use nova_core::strategy::Kind;
 use nova_core::{Communication, SystemClock};
 use nova_runtime::{Runtime, RuntimeConfig};
 use nova_store::{SqliteConfig, SqliteDatastore};
+use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::datadir::DataDir;
+use crate::plugin_events;
 
 /// The running parts below the API.
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Datastore>,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) services: Services,
+    /// Records what happens to plugins.
+    recorder: JoinHandle<()>,
 }
 
 impl Parts {
@@ -36,6 +40,7 @@ impl Parts {
         let store: Arc<dyn Datastore> = Arc::new(store);
         let runtime = Runtime::start(runtime_config(config, data), Arc::clone(&store))
             .context("cannot start the strategy runtime")?;
+        let changes = runtime.subscribe();
         let services = Services::new(
             Arc::clone(&store),
             runtime.clone(),
@@ -43,10 +48,13 @@ impl Parts {
             service_config(config, data.pepper()?),
         );
         services.keys.load().await?;
+        let events = Arc::clone(&services.events);
+        let recorder = tokio::spawn(async move { plugin_events::record(&events, changes).await });
         Ok(Self {
             store,
             runtime,
             services,
+            recorder,
         })
     }
 
@@ -64,6 +72,7 @@ impl Parts {
     /// Ends the parts in the order in which they depend on each other.
     pub(crate) async fn close(self) -> Result<()> {
         self.runtime.shutdown().await;
+        self.recorder.abort();
         self.store
             .close()
             .await

@@ -12,7 +12,7 @@ pub mod task;
 pub mod time;
 
 pub use agent::{Agent, NewAgent};
-pub use event::{Event, EventKind, NewEvent};
+pub use event::{DETAIL_MAX_BYTES, Event, EventKind, NewEvent};
 pub use flow::{Communication, Edge, Flow, FlowStatus, NewFlow, NewFlowTask};
 pub use id::{AgentId, AllocationId, Domain, FlowId, KeyId, ResourceId, TaskId};
 pub use key::{ApiKey, Caller, DomainSet, Permission};

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
+use super::feed::EventFeed;
 use crate::domain::{
     Agent, AgentId, Allocation, AllocationId, AllocationStatus, ApiKey, Domain, Event, Flow,
     FlowId, FlowStatus, NewEvent, Resource, ResourceId, Task, TaskId, TaskStatus, Timestamp,
@@ -49,6 +50,9 @@ pub trait Datastore: Send + Sync + 'static {
 
     /// Whether it can serve now; cheap, for health checks.
     async fn ping(&self) -> Result<()>;
+
+    /// Where it publishes each event after its commit, in the order of `seq`.
+    fn feed(&self) -> &EventFeed;
 
     /// Commits what is queued and closes; later calls are refused. Idempotent.
     async fn close(&self) -> Result<()>;
@@ -208,8 +212,10 @@ pub trait ReadTx {
     /// Active allocations of any domain whose time is over, at most `limit`.
     fn expired_allocations(&self, now: Timestamp, limit: usize) -> Result<Vec<Allocation>>;
 
-    /// Events after `seq`, in order, at most `limit`; of one domain, or of all.
+    /// Events after `seq`, in order, at most `limit`; of one domain, or of all and the daemon's own.
     fn events_after(&self, domain: Option<&Domain>, seq: u64, limit: usize) -> Result<Vec<Event>>;
+    /// The `seq` of the newest event that was ever recorded; 0 = there was none.
+    fn newest_seq(&self) -> Result<u64>;
 
     /// Every API key, revoked ones included, oldest first.
     fn keys(&self) -> Result<Vec<ApiKey>>;
@@ -246,6 +252,8 @@ pub trait WriteTx: ReadTx {
     fn insert_key(&mut self, key: &ApiKey) -> Result<()>;
     /// Replaces a key.
     fn update_key(&mut self, key: &ApiKey) -> Result<()>;
-    /// Appends an event and gives its `seq`.
+    /// Appends an event of a domain and gives its `seq`.
     fn append_event(&mut self, domain: &Domain, at: Timestamp, event: &NewEvent) -> Result<u64>;
+    /// Appends an event of the daemon itself and gives its `seq`.
+    fn append_daemon_event(&mut self, at: Timestamp, event: &NewEvent) -> Result<u64>;
 }

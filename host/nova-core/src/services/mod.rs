@@ -9,6 +9,7 @@ mod allocate;
 mod analytics;
 mod apply;
 mod claims;
+mod events;
 mod failure;
 mod fit;
 mod flow_insert;
@@ -33,6 +34,7 @@ pub use agents::{AgentService, AgentView, Assignee, Coordination, CoordinationRe
 pub use allocate::{AllocateAnswer, GrantStatus, Granted, UnmetDemand};
 pub use analytics::{AnalyticsRequest, AnalyticsService, WINDOW_MAX_S};
 pub use claims::{AllocateRequest, Ask, CLAIM_RESOURCES_MAX, CLAIMS_MAX, Claim};
+pub use events::{EVENTS_READ, EventService, Follower};
 pub use flows::{CriticalPath, FlowService, FlowView, Progress};
 pub use health::{Check, Health, HealthService, HealthStatus};
 pub use keys::{KeyService, NewKey, SECRET_MAX_CHARS, SECRET_MIN_CHARS};
@@ -89,6 +91,8 @@ pub struct Services {
     pub resources: Arc<ResourceService>,
     /// Reports.
     pub analytics: Arc<AnalyticsService>,
+    /// Events, recorded and followed.
+    pub events: Arc<EventService>,
     /// API keys.
     pub keys: Arc<KeyService>,
     /// Plugins.
@@ -117,6 +121,7 @@ impl Services {
             flows: Arc::new(FlowService::new(ports.clone())),
             resources: Arc::new(ResourceService::new(ports.clone())),
             analytics: Arc::new(AnalyticsService::new(ports.clone())),
+            events: Arc::new(EventService::new(ports.clone())),
             keys: Arc::new(KeyService::new(ports.clone())),
             plugins: Arc::new(PluginService::new(ports.clone())),
             health: Arc::new(HealthService::new(ports)),

@@ -27,14 +27,18 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// The batch of these events, names interned on the way.
+    /// The batch of these events, names interned on the way; without those of kinds that the track does
+    /// not have.
     pub(crate) fn fill(&mut self, events: &[Event], names: &mut Names) {
         self.clear();
         for event in events {
             let body = &event.body;
+            let Some(kind) = kind(body.kind) else {
+                continue;
+            };
             self.seq.push(event.seq);
             self.time_ms.push(millis(event.at));
-            self.kind.push(kind(body.kind));
+            self.kind.push(kind);
             self.task
                 .push(body.task_id.map_or(NONE, |id| names.tasks.index(&id)));
             self.flow.push(
@@ -59,6 +63,11 @@ impl Batch {
             );
             self.value.push(body.value);
         }
+    }
+
+    /// Whether there is nothing to hand over.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.seq.is_empty()
     }
 
     fn clear(&mut self) {
@@ -97,8 +106,9 @@ fn timestamp(ms: u64) -> Timestamp {
     Timestamp::from_millis(i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
-fn kind(kind: EventKind) -> wit::EventKind {
-    match kind {
+/// The track's word for a kind; none where it has none.
+fn kind(kind: EventKind) -> Option<wit::EventKind> {
+    Some(match kind {
         EventKind::TaskCreated => wit::EventKind::TaskCreated,
         EventKind::TaskBlocked => wit::EventKind::TaskBlocked,
         EventKind::TaskReady => wit::EventKind::TaskReady,
@@ -119,7 +129,12 @@ fn kind(kind: EventKind) -> wit::EventKind {
         EventKind::AllocationReleased => wit::EventKind::AllocationReleased,
         EventKind::QueueDepth => wit::EventKind::QueueDepth,
         EventKind::UserMetric => wit::EventKind::UserMetric,
-    }
+        EventKind::PluginChanged
+        | EventKind::StrategyRouteChanged
+        | EventKind::AlertChanged
+        | EventKind::TaskDeadlineMissed
+        | EventKind::KeyChanged => return None,
+    })
 }
 
 /// The query as the guest reads it; its subject interned.
@@ -250,7 +265,7 @@ mod tests {
         Event {
             seq,
             at: Timestamp::from_millis(1000),
-            domain: Domain::default(),
+            domain: Some(Domain::default()),
             body,
         }
     }
@@ -311,6 +326,19 @@ mod tests {
             format!("bob waits for {task}, {{agent:9}} does not.")
         );
         assert_eq!(insight_read.recommendations, ["add to ann"]);
+    }
+
+    #[test]
+    fn kinds_that_the_track_lacks_are_not_handed_over() {
+        let (mut names, mut batch) = (Names::default(), Batch::default());
+        let strange = |seq| Event {
+            body: NewEvent::new(EventKind::AlertChanged, 1.0),
+            ..event(seq, "ann", 1)
+        };
+        batch.fill(&[strange(1), event(2, "ann", 1), strange(3)], &mut names);
+        assert_eq!(batch.columns().seq, [2]);
+        batch.fill(&[strange(4)], &mut names);
+        assert!(batch.is_empty());
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use nova_core::ports::{Datastore, DatastoreExt as _, ReadCost, ReadTx};
-use nova_core::{Event, EventKind, NewEvent};
+use nova_core::ports::{Datastore, DatastoreExt as _, ReadCost, ReadTx, WriteTx};
+use nova_core::{Error, Event, EventKind, NewEvent};
 
 use super::samples;
 
@@ -12,13 +12,13 @@ async fn append(store: &Arc<dyn Datastore>, home: &str, ms: i64, body: NewEvent)
     let event = Event {
         seq: 0,
         at,
-        domain,
+        domain: Some(domain.clone()),
         body,
     };
     let seq = {
         let event = event.clone();
         store
-            .write(move |tx| tx.append_event(&event.domain, event.at, &event.body))
+            .write(move |tx| tx.append_event(&domain, event.at, &event.body))
             .await
             .unwrap()
     };
@@ -66,7 +66,7 @@ pub async fn each_domain_sees_its_own(store: &Arc<dyn Datastore>) {
     for home in ["d", "e", "f", "nobody"] {
         let own: Vec<Event> = all
             .iter()
-            .filter(|e| e.domain.as_str() == home)
+            .filter(|e| e.domain.as_ref().is_some_and(|d| d.as_str() == home))
             .cloned()
             .collect();
         assert_eq!(after(store, Some(home), 0, 1000).await, own);
@@ -96,4 +96,61 @@ pub async fn reading_continues_where_it_stopped(store: &Arc<dyn Datastore>) {
         assert_eq!(seen, wanted);
         assert_eq!(after(store, home, seen[seen.len() - 1].seq, 10).await, []);
     }
+}
+
+/// An event of the daemon itself is read with all, and in no domain; the newest `seq` counts it.
+pub async fn the_daemons_own_are_in_no_domain(store: &Arc<dyn Datastore>) {
+    let newest = || store.read(ReadCost::Point, |tx| tx.newest_seq());
+    assert_eq!(newest().await.unwrap(), 0);
+    let first = append(store, "d", 0, NewEvent::new(EventKind::QueueDepth, 1.0)).await;
+    let body = samples::full_event(EventKind::PluginChanged);
+    let own = {
+        let own = body.clone();
+        let append = move |tx: &mut dyn WriteTx| tx.append_daemon_event(samples::at(1), &own);
+        let seq = store.write(append).await.unwrap();
+        Event {
+            seq,
+            at: samples::at(1),
+            domain: None,
+            body,
+        }
+    };
+    assert_eq!(
+        after(store, None, 0, 10).await,
+        [first.clone(), own.clone()]
+    );
+    assert_eq!(after(store, Some("d"), 0, 10).await, [first]);
+    assert_eq!(newest().await.unwrap(), own.seq);
+}
+
+/// The feed tells of every committed event once, in order, and of nothing that was undone.
+pub async fn the_feed_follows_the_commits(store: &Arc<dyn Datastore>) {
+    append(store, "d", 0, NewEvent::new(EventKind::QueueDepth, 0.0)).await;
+    let mut feed = store.feed().subscribe();
+    let jobs = (0..40_u32).map(|n| {
+        let store = Arc::clone(store);
+        tokio::spawn(async move {
+            let job = move |tx: &mut dyn WriteTx| {
+                // Some jobs have more events than one part of the feed takes.
+                for _ in 0..if n % 10 == 0 { 300 } else { 2 } {
+                    let event = NewEvent::new(EventKind::UserMetric, n.into());
+                    tx.append_event(&samples::domain("d"), samples::at(0), &event)?;
+                }
+                match n % 4 {
+                    3 => Err(Error::unavailable("undone", 1)),
+                    _ => Ok(()),
+                }
+            };
+            assert_eq!(store.write(job).await.is_err(), n % 4 == 3);
+        })
+    });
+    for job in jobs.collect::<Vec<_>>() {
+        job.await.unwrap();
+    }
+    let wanted = after(store, None, 1, 10_000).await;
+    let mut seen = Vec::new();
+    while let Ok(part) = feed.try_recv() {
+        seen.extend(part.iter().cloned());
+    }
+    assert_eq!(seen, wanted);
 }

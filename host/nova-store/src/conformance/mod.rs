@@ -56,7 +56,8 @@ macro_rules! conformance {
                 an_id_exists_once_in_a_domain;
             allocations: every_field_is_kept, filters_combine, lists_are_stable, the_overdue_are_found,
                 domains_are_apart;
-            events: every_field_is_kept, each_domain_sees_its_own, reading_continues_where_it_stopped;
+            events: every_field_is_kept, each_domain_sees_its_own, reading_continues_where_it_stopped,
+                the_daemons_own_are_in_no_domain, the_feed_follows_the_commits;
             keys: every_field_is_kept, an_update_needs_its_record;
         );
     };

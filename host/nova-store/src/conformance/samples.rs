@@ -223,5 +223,8 @@ pub fn full_event(kind: EventKind) -> NewEvent {
         resource_id: Some(id("gpu")),
         metric: Some("tokens/s".into()),
         value: 0.1 + 0.2,
+        detail: Some(nova_core::error::object(
+            serde_json::json!({"plugin": "heft", "n": 0.1, "list": [null, "ü"]}),
+        )),
     }
 }

@@ -11,7 +11,7 @@ use super::tx::Tx;
 macro_rules! select {
     ($end:literal) => {
         concat!(
-            "SELECT seq, at_ms, domain, kind, task_id, flow_id, agent_id, resource_id, metric, value \
+            "SELECT seq, at_ms, domain, kind, task_id, flow_id, agent_id, resource_id, metric, value, detail \
              FROM events WHERE ",
             $end
         )
@@ -20,6 +20,16 @@ macro_rules! select {
 
 pub(super) const OF_DOMAIN: &str = select!("domain = ? AND seq > ? ORDER BY seq LIMIT ?");
 pub(super) const OF_ALL: &str = select!("seq > ? ORDER BY seq LIMIT ?");
+
+/// The domain of the daemon's own events: `*`, which no domain can be named.
+const DAEMON: &str = "*";
+
+fn domain(text: &str) -> Option<Option<Domain>> {
+    match text {
+        DAEMON => Some(None),
+        name => name.parse().ok().map(Some),
+    }
+}
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Event> {
     let mut c = Columns::of(row);
@@ -30,7 +40,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Event> {
     Ok(Event {
         seq: row.get::<_, i64>(0)?.unsigned_abs(),
         at: c.time()?,
-        domain: c.name()?,
+        domain: c.word(domain)?,
         body: NewEvent {
             kind: c.number(kind)?,
             task_id: c.uuid_opt(TaskId)?,
@@ -39,6 +49,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Event> {
             resource_id: c.name_opt()?,
             metric: c.get()?,
             value: c.get()?,
+            detail: c.json_opt()?,
         },
     })
 }
@@ -56,19 +67,26 @@ pub(super) fn after(
     }
 }
 
+/// The newest `seq` that was ever given, whatever was removed since.
+pub(super) fn newest_seq(tx: &Tx<'_, '_>) -> Result<u64> {
+    let text = "SELECT seq FROM sqlite_sequence WHERE name = 'events'";
+    let seq = tx.one(text, (), |row| row.get::<_, i64>(0))?;
+    Ok(seq.unwrap_or(0).unsigned_abs())
+}
+
 pub(super) fn append(
     tx: &Tx<'_, '_>,
-    domain: &Domain,
+    domain: Option<&Domain>,
     at: Timestamp,
     event: &NewEvent,
 ) -> Result<u64> {
-    let text = "INSERT INTO events (at_ms, domain, kind, task_id, flow_id, agent_id, resource_id, metric, value) \
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let text = "INSERT INTO events (at_ms, domain, kind, task_id, flow_id, agent_id, resource_id, metric, value, detail) \
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let seq = tx.insert(
         text,
         params![
             at.millis(),
-            domain.as_str(),
+            domain.map_or(DAEMON, Domain::as_str),
             event.kind.code(),
             event.task_id.as_ref().map(Bytes16::bytes),
             event.flow_id.as_ref().map(FlowId::as_str),
@@ -76,8 +94,16 @@ pub(super) fn append(
             event.resource_id.as_ref().map(ResourceId::as_str),
             event.metric,
             event.value,
+            event.detail_text()?,
         ],
     )?;
     // SQLite hands out positions from 1 upward.
-    Ok(seq.unsigned_abs())
+    let seq = seq.unsigned_abs();
+    tx.recorded(|| Event {
+        seq,
+        at,
+        domain: domain.cloned(),
+        body: event.clone(),
+    });
+    Ok(seq)
 }

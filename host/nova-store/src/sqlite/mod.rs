@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nova_core::ports::{Datastore, ReadCost, ReadJob, WriteJob};
+use nova_core::ports::{Datastore, EventFeed, ReadCost, ReadJob, WriteJob};
 use nova_core::{Error, Result};
 
 use self::readers::Readers;
@@ -73,6 +73,7 @@ impl SqliteConfig {
 pub struct SqliteDatastore {
     writer: Arc<Writer>,
     readers: Arc<Readers>,
+    feed: EventFeed,
 }
 
 impl SqliteDatastore {
@@ -88,11 +89,13 @@ impl SqliteDatastore {
             .map(|_| open::reader(&config.path))
             .collect::<Result<Vec<_>, _>>()?;
         writer::describe_metrics();
-        let writer = Writer::start(connection, config.queue_len, config.batch_max)?;
+        let feed = EventFeed::default();
+        let writer = Writer::start(connection, config.queue_len, config.batch_max, feed.clone())?;
         tracing::debug!(path = %config.path.display(), readers = config.readers, "datastore opened");
         Ok(Self {
             writer: Arc::new(writer),
             readers: Arc::new(Readers::new(readers)),
+            feed,
         })
     }
 }
@@ -121,6 +124,10 @@ impl Datastore for SqliteDatastore {
                 .unwrap_or_else(|_| Err(Error::unavailable("the datastore does not answer", 1)));
         }
         Ok(())
+    }
+
+    fn feed(&self) -> &EventFeed {
+        &self.feed
     }
 
     async fn close(&self) -> Result<()> {

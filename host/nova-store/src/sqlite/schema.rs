@@ -15,7 +15,7 @@ use crate::error::StoreError;
 const APPLICATION_ID: i64 = 0x4E6F_7661;
 
 /// Every step, oldest first.
-const STEPS: &[&str] = &[STEP_1];
+const STEPS: &[&str] = &[STEP_1, STEP_EVENT_DETAIL];
 
 /// Refuses a database of another program or of a newer Nova, before anything is changed.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
@@ -255,4 +255,10 @@ CREATE TABLE api_keys (
     expires_ms INTEGER,
     revoked_ms INTEGER
 ) STRICT;
+";
+
+/// What an event says beyond its number: bounded JSON. Events of the daemon itself have the domain `*`,
+/// which is no name that a domain can have.
+const STEP_EVENT_DETAIL: &str = "
+ALTER TABLE events ADD COLUMN detail TEXT;
 ";

@@ -1,7 +1,7 @@
 //! A transaction as the domain sees it: the traits' methods, each handed to the file of its
 //! record. Begin and commit are not here: the writer and the readers do them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use nova_core::ports::{AllocationFilter, Page, PageRequest, ReadTx, TaskFilter, WriteTx};
 use nova_core::{
@@ -30,6 +30,8 @@ pub(super) struct Tx<'k, 'c> {
     /// The writer's statements; a reader has none and asks the driver's cache.
     kept: Option<&'k Kept<'c>>,
     pub(super) last_task: Cell<Option<LastTask>>,
+    /// The job's events, where somebody will be told of them.
+    events: Option<RefCell<Vec<Event>>>,
 }
 
 impl<'k, 'c> Tx<'k, 'c> {
@@ -38,15 +40,30 @@ impl<'k, 'c> Tx<'k, 'c> {
             conn,
             kept: None,
             last_task: Cell::new(None),
+            events: None,
         }
     }
 
-    pub(super) fn writing(kept: &'k Kept<'c>) -> Self {
+    /// A view that writes; `collects` says whether its events are kept for [`Tx::into_events`].
+    pub(super) fn writing(kept: &'k Kept<'c>, collects: bool) -> Self {
         Self {
             conn: kept.conn,
             kept: Some(kept),
             last_task: Cell::new(None),
+            events: collects.then(RefCell::default),
         }
+    }
+
+    /// Notes an event that the job has appended.
+    pub(super) fn recorded(&self, event: impl FnOnce() -> Event) {
+        if let Some(events) = &self.events {
+            events.borrow_mut().push(event());
+        }
+    }
+
+    /// The events that the job has appended, in order.
+    pub(super) fn into_events(self) -> Vec<Event> {
+        self.events.map(RefCell::into_inner).unwrap_or_default()
     }
 
     fn with<R>(
@@ -194,6 +211,9 @@ impl ReadTx for Tx<'_, '_> {
     fn events_after(&self, domain: Option<&Domain>, seq: u64, limit: usize) -> Result<Vec<Event>> {
         events::after(self, domain, seq, limit)
     }
+    fn newest_seq(&self) -> Result<u64> {
+        events::newest_seq(self)
+    }
     fn keys(&self) -> Result<Vec<ApiKey>> {
         keys::all(self)
     }
@@ -243,6 +263,9 @@ impl WriteTx for Tx<'_, '_> {
         keys::update(self, key)
     }
     fn append_event(&mut self, domain: &Domain, at: Timestamp, event: &NewEvent) -> Result<u64> {
-        events::append(self, domain, at, event)
+        events::append(self, Some(domain), at, event)
+    }
+    fn append_daemon_event(&mut self, at: Timestamp, event: &NewEvent) -> Result<u64> {
+        events::append(self, None, at, event)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Jobs queue up while a commit is synced to the disk; the next transaction takes all of
 //! them, each inside a savepoint of its own, so that an error undoes one job and not its
-//! neighbours. Answers go out after the commit: an answered job is on disk.
+//! neighbours. Answers go out after the commit: an answered job is on disk. Before them, and in their
+//! order, the events of the commit are published.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,8 +13,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use nova_core::ports::WriteJob;
-use nova_core::{Error, Result};
+use nova_core::ports::{EventFeed, WriteJob};
+use nova_core::{Error, Event, Result};
 use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
 use tokio::sync::mpsc::error::TrySendError;
@@ -50,13 +51,14 @@ impl Writer {
         connection: Connection,
         queue_len: usize,
         batch_max: usize,
+        feed: EventFeed,
     ) -> Result<Self, StoreError> {
         let (sender, queue) = mpsc::channel(queue_len);
         let failing = Arc::new(AtomicBool::new(false));
         let state = Arc::clone(&failing);
         let thread = thread::Builder::new()
             .name("nova-store-writer".to_owned())
-            .spawn(move || serve(connection, queue, batch_max, &state))
+            .spawn(move || serve(connection, queue, batch_max, &state, &feed))
             .map_err(|_| StoreError::Thread("writer"))?;
         Ok(Self {
             queue: RwLock::new(Some(sender)),
@@ -127,13 +129,14 @@ fn serve(
     mut queue: mpsc::Receiver<Item>,
     batch_max: usize,
     failing: &AtomicBool,
+    feed: &EventFeed,
 ) {
     let mut batch = Vec::with_capacity(batch_max);
     let kept = Kept::new(&connection);
     while queue.blocking_recv_many(&mut batch, batch_max) > 0 {
         gauge!("nova_store_queue_jobs").decrement(batch.len() as f64);
         histogram!("nova_store_batch_jobs").record(batch.len() as f64);
-        let failed = write(&kept, &mut batch);
+        let failed = write(&kept, &mut batch, feed);
         failing.store(failed, Ordering::Relaxed);
     }
     drop(kept);
@@ -149,11 +152,15 @@ fn finish(connection: Connection) {
     }
 }
 
-/// Runs a batch in one transaction and answers all of it. Whether the commit failed.
-fn write(kept: &Kept<'_>, batch: &mut Vec<Item>) -> bool {
+/// Runs a batch in one transaction, publishes its events and answers all of it. Whether the commit failed.
+fn write(kept: &Kept<'_>, batch: &mut Vec<Item>, feed: &EventFeed) -> bool {
     let mut answers = Vec::with_capacity(batch.len());
-    let failure = match transact(kept, batch, &mut answers) {
-        Ok(()) => None,
+    let mut events = feed.is_followed().then(Vec::new);
+    let failure = match transact(kept, batch, &mut answers, events.as_mut()) {
+        Ok(()) => {
+            feed.publish(&events.unwrap_or_default());
+            None
+        }
         Err(error) => {
             tracing::error!(%error, cause = ?error, jobs = answers.len() + batch.len(), "a commit failed");
             if !kept.conn.is_autocommit() && kept.step("ROLLBACK").is_err() {
@@ -194,10 +201,11 @@ fn transact(
     kept: &Kept<'_>,
     batch: &mut Vec<Item>,
     answers: &mut Vec<Answer>,
+    mut events: Option<&mut Vec<Event>>,
 ) -> Result<(), StoreError> {
     kept.step("BEGIN IMMEDIATE")?;
     for item in batch.drain(..) {
-        let (outcome, alive) = run(kept, item.work);
+        let (outcome, alive) = run(kept, item.work, events.as_deref_mut());
         answers.push((item.answer, outcome));
         alive?;
     }
@@ -209,12 +217,23 @@ fn transact(
 
 /// Runs one piece of work in a savepoint. Gives its own outcome, and whether the transaction
 /// around it still stands.
-fn run(kept: &Kept<'_>, work: Work) -> (Result<()>, Result<(), StoreError>) {
+fn run(
+    kept: &Kept<'_>,
+    work: Work,
+    events: Option<&mut Vec<Event>>,
+) -> (Result<()>, Result<(), StoreError>) {
     if let Err(error) = kept.step("SAVEPOINT job") {
         return (Ok(()), Err(error));
     }
     let attempt = || match work {
-        Work::Job(job) => job(&mut Tx::writing(kept)),
+        Work::Job(job) => {
+            let mut tx = Tx::writing(kept, events.is_some());
+            job(&mut tx)?;
+            if let Some(events) = events {
+                events.extend(tx.into_events());
+            }
+            Ok(())
+        }
         Work::Trial => Ok(schema::mark(kept.conn)?),
     };
     // Nothing of a job survives its panic but the connection, which is rolled back.

@@ -12,8 +12,8 @@ use crate::domain::{
 };
 use crate::error::{Error, Result};
 use crate::ports::{
-    AllocationFilter, Datastore, Page, PageRequest, ReadCost, ReadJob, ReadTx, TaskFilter,
-    WriteJob, WriteTx,
+    AllocationFilter, Datastore, EventFeed, Page, PageRequest, ReadCost, ReadJob, ReadTx,
+    TaskFilter, WriteJob, WriteTx,
 };
 
 /// The datastore of tests. Nothing is kept when it is dropped.
@@ -21,6 +21,7 @@ use crate::ports::{
 pub struct MemoryDatastore {
     state: Mutex<State>,
     down: Mutex<Option<String>>,
+    feed: EventFeed,
 }
 
 impl MemoryDatastore {
@@ -51,6 +52,10 @@ impl Datastore for MemoryDatastore {
         let outcome = job(&mut *state);
         if outcome.is_err() {
             *state = before;
+        } else {
+            let known = before.newest_seq()?;
+            let at = state.events.partition_point(|e| e.seq <= known);
+            self.feed.publish(&state.events[at..]);
         }
         outcome
     }
@@ -63,6 +68,10 @@ impl Datastore for MemoryDatastore {
 
     async fn ping(&self) -> Result<()> {
         self.check_up()
+    }
+
+    fn feed(&self) -> &EventFeed {
+        &self.feed
     }
 
     async fn close(&self) -> Result<()> {
@@ -159,6 +168,21 @@ struct State {
     allocations: Table<AllocationId, Allocation>,
     keys: Table<KeyId, ApiKey>,
     events: Vec<Event>,
+    newest_seq: u64,
+}
+
+impl State {
+    fn record(&mut self, domain: Option<&Domain>, at: Timestamp, event: &NewEvent) -> Result<u64> {
+        event.detail_text()?;
+        self.newest_seq += 1;
+        self.events.push(Event {
+            seq: self.newest_seq,
+            at,
+            domain: domain.cloned(),
+            body: event.clone(),
+        });
+        Ok(self.newest_seq)
+    }
 }
 
 impl ReadTx for State {
@@ -289,8 +313,12 @@ impl ReadTx for State {
         let after = self
             .events
             .iter()
-            .filter(|e| e.seq > seq && domain.is_none_or(|d| *d == e.domain));
+            .filter(|e| e.seq > seq && (domain.is_none() || domain == e.domain.as_ref()));
         Ok(after.take(limit).cloned().collect())
+    }
+
+    fn newest_seq(&self) -> Result<u64> {
+        Ok(self.newest_seq)
     }
 
     fn keys(&self) -> Result<Vec<ApiKey>> {
@@ -384,13 +412,10 @@ impl WriteTx for State {
     }
 
     fn append_event(&mut self, domain: &Domain, at: Timestamp, event: &NewEvent) -> Result<u64> {
-        let seq = self.events.len() as u64 + 1;
-        self.events.push(Event {
-            seq,
-            at,
-            domain: domain.clone(),
-            body: event.clone(),
-        });
-        Ok(seq)
+        self.record(Some(domain), at, event)
+    }
+
+    fn append_daemon_event(&mut self, at: Timestamp, event: &NewEvent) -> Result<u64> {
+        self.record(None, at, event)
     }
 }

@@ -136,7 +136,7 @@ impl StrategyRuntime for FakeRuntime {
             .store
             .events()
             .into_iter()
-            .filter(|e| e.domain == call.domain)
+            .filter(|e| e.domain.as_ref() == Some(&call.domain))
             .collect();
         let samples = events.len() as u64;
         let counted = Metric {

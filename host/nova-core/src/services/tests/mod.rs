@@ -3,6 +3,7 @@
 
 mod agents;
 mod analytics_health;
+mod events;
 mod flows;
 mod keys;
 mod optimize;

@@ -96,7 +96,8 @@ async fn a_full_disk_is_unavailable() {
         .pragma_update_and_check(None, "max_page_count", pages + 2, |_| Ok(()))
         .unwrap();
     let store: Arc<dyn Datastore> = Arc::new(SqliteDatastore {
-        writer: Arc::new(Writer::start(connection, 100, 10).unwrap()),
+        writer: Arc::new(Writer::start(connection, 100, 10, EventFeed::default()).unwrap()),
+        feed: EventFeed::default(),
         readers: Arc::new(Readers::new(vec![open::reader(&path).unwrap()])),
     });
     let kept = insert(&store, 1).await;
@@ -128,7 +129,8 @@ async fn a_locked_database_is_unavailable() {
         .busy_timeout(std::time::Duration::from_millis(20))
         .unwrap();
     let store: Arc<dyn Datastore> = Arc::new(SqliteDatastore {
-        writer: Arc::new(Writer::start(connection, 100, 10).unwrap()),
+        writer: Arc::new(Writer::start(connection, 100, 10, EventFeed::default()).unwrap()),
+        feed: EventFeed::default(),
         readers: Arc::new(Readers::new(vec![open::reader(&path).unwrap()])),
     });
     let other = Connection::open(&path).unwrap();
