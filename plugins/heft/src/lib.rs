@@ -3,27 +3,15 @@
 //! Source: H. Topcuoglu, S. Hariri, M.-Y. Wu, "Performance-effective and low-complexity task
 //! scheduling for heterogeneous computing", IEEE TPDS 13(3), 2002, section 4.1. What the
 //! paper does not have (slots, capabilities, demands, fixed tasks, cost, bounds) is said
-//! where it is done.
-//!
-//! - [`rank`]: in which order tasks are placed.
-//! - [`place`]: where each is placed.
-//! - [`limits`]: what the answer must keep, what of it is provably impossible.
-//! - [`choose`]: which of the schedules built is the answer.
-//! - [`gains`]: what is better than in the baseline, and by how much.
+//! where it is done, in the modules of [`nova_sdk::flow`] that all list schedulers share.
 //!
 //! A constructive heuristic: it builds one schedule, and a few more where cost counts or a
 //! bound is missed. It spends none of the iteration budget, reads no seed and no parameters,
 //! and has no settings.
 
-pub mod choose;
-pub mod gains;
-pub mod limits;
-pub mod place;
-pub mod rank;
-
 use nova_sdk::flow::bound::lower_bound;
-use nova_sdk::flow::chain::steps;
-use nova_sdk::flow::{FlowOptimizer, Model, Plan, Problem};
+use nova_sdk::flow::place::Rule;
+use nova_sdk::flow::{FlowOptimizer, Model, Plan, Problem, list, rank};
 use nova_sdk::{About, Strategy, StrategyError, about, export_flow_optimizer, settings};
 use serde::Deserialize;
 
@@ -60,14 +48,8 @@ export_flow_optimizer!(Heft);
 pub fn optimize(problem: &Problem) -> Result<Plan, StrategyError> {
     let model = Model::new(problem)?;
     let bound = lower_bound(&model);
-    let schedule = choose::choose(&model, &bound)?;
-    let chain = steps(&model, &schedule);
-    let optimizations = gains::optimizations(&model, &schedule, &chain);
-    let makespan_s = schedule.makespan_s();
-    let confidence = if makespan_s > 0.0 {
-        (bound.makespan_s / makespan_s).clamp(0.0, 1.0)
-    } else {
-        1.0
-    };
-    Ok(schedule.into_plan(&model, &bound, &chain, optimizations, confidence))
+    let mean_s = rank::mean_durations_s(&model);
+    let rank = rank::upward(&model, &mean_s);
+    let schedule = list::choose(&model, &bound, &mean_s, &rank, Rule::Finish)?;
+    Ok(list::plan(&model, &bound, schedule))
 }

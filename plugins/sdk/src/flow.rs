@@ -4,16 +4,24 @@
 //! every column. The modules below turn the columns into what every scheduler needs:
 //! [`Model`] (adjacency, eligible agents, durations, transfers), [`Timeline`] (what an
 //! agent still has free), [`bound`] (what no schedule can beat) and [`chain`] (what made a
-//! schedule as long as it is).
+//! schedule as long as it is). What list schedulers share: [`rank`] (in which order tasks are
+//! placed), [`place`] (where each goes), [`limits`] (what an answer must keep), [`list`]
+//! (which schedule is the answer) and [`gains`] (what it does better than the baseline).
 
 use crate::bindings::flow::exports::nova::strategy::optimizer;
 use crate::{Strategy, StrategyError};
 
 pub mod bound;
 pub mod chain;
+pub mod critical;
+pub mod gains;
 mod graph;
+pub mod limits;
+pub mod list;
 mod model;
+pub mod place;
 mod problem;
+pub mod rank;
 mod schedule;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;

@@ -1,8 +1,8 @@
 //! Properties that hold for every problem.
 
-use heft::place::{Rule, place};
 use nova_sdk::StrategyError;
 use nova_sdk::flow::bound::lower_bound;
+use nova_sdk::flow::place::{Rule, place};
 use nova_sdk::flow::testing::{check, random};
 use nova_sdk::flow::{Model, Objective, Problem, Schedule};
 use proptest::prelude::*;

@@ -3,43 +3,7 @@
 use crate::{plan, refusal};
 use nova_sdk::InfeasibleReason;
 use nova_sdk::flow::Problem;
-use nova_sdk::flow::testing::unrelated;
-
-/// Topcuoglu, Hariri, Wu 2002, figure 2 and table 1.
-fn topcuoglu() -> Problem {
-    unrelated(
-        &[
-            &[14.0, 16.0, 9.0],
-            &[13.0, 19.0, 18.0],
-            &[11.0, 13.0, 19.0],
-            &[13.0, 8.0, 17.0],
-            &[12.0, 13.0, 10.0],
-            &[13.0, 16.0, 9.0],
-            &[7.0, 15.0, 11.0],
-            &[5.0, 11.0, 14.0],
-            &[18.0, 12.0, 20.0],
-            &[21.0, 7.0, 16.0],
-        ],
-        &[
-            (0, 1, 18.0),
-            (0, 2, 12.0),
-            (0, 3, 9.0),
-            (0, 4, 11.0),
-            (0, 5, 14.0),
-            (1, 7, 19.0),
-            (1, 8, 16.0),
-            (2, 6, 23.0),
-            (3, 7, 27.0),
-            (3, 8, 23.0),
-            (4, 8, 13.0),
-            (5, 7, 15.0),
-            (6, 9, 17.0),
-            (7, 9, 11.0),
-            (8, 9, 13.0),
-        ],
-        3,
-    )
-}
+use nova_sdk::flow::testing::{arabnejad, topcuoglu, unrelated};
 
 #[test]
 fn topcuoglu_2002_gives_the_published_schedule() {
@@ -73,8 +37,8 @@ fn topcuoglu_2002_gives_the_published_schedule() {
 fn topcuoglu_2002_ranks() {
     let problem = topcuoglu();
     let model = nova_sdk::flow::Model::new(&problem).expect("sound");
-    let mean_s = heft::rank::mean_durations_s(&model);
-    let rank = heft::rank::upward(&model, &mean_s);
+    let mean_s = nova_sdk::flow::rank::mean_durations_s(&model);
+    let rank = nova_sdk::flow::rank::upward(&model, &mean_s);
     // Table 2 of the paper.
     let published = [
         108.000, 77.000, 80.000, 80.000, 69.000, 63.333, 42.667, 35.667, 44.333, 14.667,
@@ -89,39 +53,7 @@ fn topcuoglu_2002_ranks() {
 
 #[test]
 fn arabnejad_2014_gives_the_published_makespan() {
-    let problem = unrelated(
-        &[
-            &[22.0, 21.0, 36.0],
-            &[22.0, 18.0, 18.0],
-            &[32.0, 27.0, 43.0],
-            &[7.0, 10.0, 4.0],
-            &[29.0, 27.0, 35.0],
-            &[26.0, 17.0, 24.0],
-            &[14.0, 25.0, 30.0],
-            &[29.0, 23.0, 36.0],
-            &[15.0, 21.0, 8.0],
-            &[13.0, 16.0, 33.0],
-        ],
-        &[
-            (0, 1, 17.0),
-            (0, 2, 31.0),
-            (0, 3, 29.0),
-            (0, 4, 13.0),
-            (0, 5, 7.0),
-            (1, 7, 3.0),
-            (1, 8, 30.0),
-            (2, 6, 16.0),
-            (3, 7, 11.0),
-            (3, 8, 7.0),
-            (4, 8, 57.0),
-            (5, 7, 5.0),
-            (6, 9, 9.0),
-            (7, 9, 42.0),
-            (8, 9, 7.0),
-        ],
-        3,
-    );
-    assert_eq!(plan(&problem).makespan_s, 133.0);
+    assert_eq!(plan(&arabnejad()).makespan_s, 133.0);
 }
 
 #[test]

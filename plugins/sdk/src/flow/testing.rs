@@ -1,8 +1,12 @@
-//! For tests of flow optimizers, off wasm: an independent checker of plans, and problems
-//! made in a line.
+//! For tests of flow optimizers, off wasm: an independent checker of plans, problems made in
+//! a line, published examples, and the reference data where it is at hand.
 
 mod check;
 mod make;
+mod published;
+mod reference;
 
 pub use check::check;
 pub use make::{random, related, unrelated};
+pub use published::{arabnejad, topcuoglu};
+pub use reference::{Case, Reference};

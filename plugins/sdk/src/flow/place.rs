@@ -1,16 +1,16 @@
 //! Where tasks are placed: one schedule by one order and one rule.
 //!
-//! The insertion-based policy of the paper (section 4.1): a task may go into a gap between
+//! The insertion-based policy of HEFT (Topcuoglu, Hariri, Wu 2002, section 4.1): a task may go into a gap between
 //! tasks placed before it, on the agent that the rule prefers.
 
-use nova_sdk::flow::{Model, Schedule, Timeline};
+use super::{Model, Schedule, Timeline};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 /// Which agent a task gets. Ties go to the lowest agent.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rule {
-    /// The one where it ends first, then the cheapest: the paper's rule.
+pub enum Rule<'a> {
+    /// The one where it ends first, then the cheapest: HEFT's rule.
     Finish,
     /// The cheapest, then the one where it ends first.
     Cost,
@@ -30,13 +30,19 @@ pub enum Rule {
         /// still to be placed.
         shared: bool,
     },
+    /// The least finish + what is expected to follow, row-major tasks × agents, seconds:
+    /// PEFT's rule.
+    LookAhead(&'a [f64]),
+    /// The agent named for the task, where it is eligible; for `None` the one where it ends
+    /// first: CPOP's rule.
+    Pinned(&'a [Option<u32>]),
 }
 
 /// Builds the schedule in which tasks are placed by the largest key first, no task before
 /// those it depends on; ties go to the higher priority, then to the lowest task.
 ///
 /// `timelines` are the agents as they are before; `key` has one entry a task.
-pub fn place(model: &Model, timelines: &[Timeline], key: &[f64], rule: Rule) -> Schedule {
+pub fn place(model: &Model, timelines: &[Timeline], key: &[f64], rule: Rule<'_>) -> Schedule {
     let mut timelines = timelines.to_vec();
     let mut schedule = Schedule::new(model);
     let mut purse = match rule {
@@ -73,7 +79,7 @@ fn pick(
     timelines: &[Timeline],
     task: usize,
     arrival_s: &[f64],
-    rule: Rule,
+    rule: Rule<'_>,
     affordable: f64,
 ) -> Place {
     let need = model.need(task);
@@ -83,6 +89,11 @@ fn pick(
         let score = |finish_s: f64| match rule {
             Rule::Finish => (finish_s, cost),
             Rule::Cost => (cost, finish_s),
+            Rule::LookAhead(then_s) => (finish_s + then_s[task * model.agents() + agent], cost),
+            Rule::Pinned(agents) if agents[task].is_some_and(|at| at as usize != agent) => {
+                (f64::INFINITY, finish_s)
+            }
+            Rule::Pinned(_) => (finish_s, cost),
             Rule::Weighted { seconds_per_cost } => (finish_s + cost * seconds_per_cost, finish_s),
             // Too dear is worse than any finish; among those, the cheapest.
             Rule::Within { .. } if cost > affordable => (f64::INFINITY, cost),

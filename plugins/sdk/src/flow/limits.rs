@@ -1,9 +1,9 @@
 //! What an answer must keep, what of it no schedule can keep, and by how much a schedule
 //! misses it.
 
-use nova_sdk::flow::bound::Bound;
-use nova_sdk::flow::{Model, Schedule};
-use nova_sdk::{InfeasibleReason, StrategyError, infeasible};
+use super::bound::Bound;
+use super::{Model, Schedule};
+use crate::{InfeasibleReason, StrategyError, infeasible};
 
 /// Room for rounding, relative to a limit; far below what the host tolerates.
 const TOLERANCE: f64 = 1e-9;

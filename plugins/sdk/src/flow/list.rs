@@ -1,17 +1,16 @@
-//! Which schedule is the answer.
+//! Which schedule is the answer of a list scheduler such as HEFT, PEFT, CPOP.
 //!
-//! For the makespan, the paper's schedule; for the cost, the one with every task on its
+//! For the makespan, its paper's schedule; for the cost, the one with every task on its
 //! cheapest agent, which no schedule undercuts; for both, the best of several that trade
 //! seconds for cost at different rates. Only where that breaks a bound which is not proven
 //! impossible are more built, in the orders in which deadlines press and by rules that heed
 //! the cap; the best that keeps the bounds is the answer.
 
-use crate::limits::Limits;
-use crate::place::{Rule, place};
-use crate::rank;
-use nova_sdk::StrategyError;
-use nova_sdk::flow::bound::Bound;
-use nova_sdk::flow::{Model, Objective, Schedule, Timeline};
+use super::bound::Bound;
+use super::limits::Limits;
+use super::place::{Rule, place};
+use super::{Model, Objective, Plan, Schedule, Timeline, chain, gains, rank};
+use crate::StrategyError;
 
 /// Units of (agents × (tasks + dependencies)) that may be spent on further schedules, about
 /// a third of a second in the sandbox.
@@ -21,22 +20,27 @@ const WORK: usize = 20_000_000;
 /// weigh the same.
 const RATES: [i32; 9] = [-4, -3, -2, -1, 0, 1, 2, 3, 4];
 
-/// Chooses the schedule.
+/// Chooses the schedule: tasks by the largest `key` first, each where `rule` says.
+/// `mean_s` are the mean durations.
 ///
 /// # Errors
 /// `Infeasible` where a bound is provably impossible, or kept by no schedule built.
-pub fn choose(model: &Model, bound: &Bound) -> Result<Schedule, StrategyError> {
+pub fn choose(
+    model: &Model,
+    bound: &Bound,
+    mean_s: &[f64],
+    key: &[f64],
+    rule: Rule<'_>,
+) -> Result<Schedule, StrategyError> {
     let limits = Limits::new(model);
     limits.prove(model, bound)?;
-    let mean_s = rank::mean_durations_s(model);
-    let rank = rank::upward(model, &mean_s);
     let mut search = Search::new(model, limits);
 
     let objective = model.problem.goal.objective;
     match objective {
-        Objective::Performance => search.build(&rank, Rule::Finish),
-        Objective::Cost => search.build(&rank, Rule::Cost),
-        Objective::Balanced => search.build_all(&rank, &trading_rules(model, &mean_s)),
+        Objective::Performance => search.build(key, rule),
+        Objective::Cost => search.build(key, Rule::Cost),
+        Objective::Balanced => search.build_all(key, &trading_rules(model, mean_s)),
     }
     if search.is_missed() {
         let mut rules = Vec::new();
@@ -45,22 +49,22 @@ pub fn choose(model: &Model, bound: &Bound) -> Result<Schedule, StrategyError> {
             rules.push(Rule::Within { cap, shared: true });
             rules.push(Rule::Within { cap, shared: false });
         }
-        rules.extend(trading_rules(model, &mean_s));
+        rules.extend(trading_rules(model, mean_s));
         if limits.deadlines {
             // The earliest due first, then the one with the earliest latest start.
-            let latest_s = rank::latest_finishes_s(model, &mean_s, search.makespan_s());
+            let latest_s = rank::latest_finishes_s(model, mean_s, search.makespan_s());
             let due: Vec<f64> = latest_s.iter().map(|finish_s| -finish_s).collect();
-            let start = (latest_s.iter().zip(&mean_s)).map(|(finish_s, mean_s)| mean_s - finish_s);
+            let start = (latest_s.iter().zip(mean_s)).map(|(finish_s, mean_s)| mean_s - finish_s);
             search.build_all(&due, &rules);
             search.build_all(&start.collect::<Vec<f64>>(), &rules);
         }
-        search.build_all(&rank, &rules);
+        search.build_all(key, &rules);
     }
     search.answer(bound)
 }
 
 /// From the fastest to the cheapest.
-fn trading_rules(model: &Model, mean_s: &[f64]) -> Vec<Rule> {
+pub fn trading_rules(model: &Model, mean_s: &[f64]) -> Vec<Rule<'static>> {
     let mut rules = vec![Rule::Finish];
     let cost_per_s = &model.problem.agents.cost_per_s;
     let total_s: f64 = mean_s.iter().sum();
@@ -73,6 +77,20 @@ fn trading_rules(model: &Model, mean_s: &[f64]) -> Vec<Rule> {
         rules.push(Rule::Cost);
     }
     rules
+}
+
+/// The plan that a schedule becomes, with critical path and gains over the baseline;
+/// confidence is lower bound ÷ makespan.
+pub fn plan(model: &Model, bound: &Bound, schedule: Schedule) -> Plan {
+    let steps = chain::steps(model, &schedule);
+    let optimizations = gains::optimizations(model, &schedule, &steps);
+    let makespan_s = schedule.makespan_s();
+    let confidence = if makespan_s > 0.0 {
+        (bound.makespan_s / makespan_s).clamp(0.0, 1.0)
+    } else {
+        1.0
+    };
+    schedule.into_plan(model, bound, &steps, optimizations, confidence)
 }
 
 /// The schedules built so far, of which only the best is kept.
@@ -106,7 +124,7 @@ impl<'m> Search<'m> {
         }
     }
 
-    fn build(&mut self, key: &[f64], rule: Rule) {
+    fn build(&mut self, key: &[f64], rule: Rule<'_>) {
         let schedule = place(self.model, &self.timelines, key, rule);
         let (makespan_s, cost) = (schedule.makespan_s(), schedule.cost(self.model));
         let excess = (self.limits).excess(self.model, &schedule, makespan_s, cost);
@@ -130,7 +148,7 @@ impl<'m> Search<'m> {
         }
     }
 
-    fn build_all(&mut self, key: &[f64], rules: &[Rule]) {
+    fn build_all(&mut self, key: &[f64], rules: &[Rule<'_>]) {
         for &rule in rules {
             if self.left == 0 {
                 return;

@@ -12,8 +12,8 @@
 //! With the objective `cost` there is one optimization, the cost saved; its confidence is
 //! that cost ÷ what the tasks that became cheaper save, likewise.
 
-use nova_sdk::flow::chain::{self, Hold, Step};
-use nova_sdk::flow::{Model, Objective, Optimization, Schedule};
+use super::chain::{self, Hold, Step};
+use super::{Model, Objective, Optimization, Schedule};
 
 /// Gains smaller than this part of the baseline are rounding.
 const NOTHING: f64 = 1e-9;
