@@ -13,8 +13,8 @@
 //! of an insight depends on what it rests on.
 //!
 //! The pure parts are public for native tests and benchmarks: the quantile sketch
-//! ([`sketch`]), robust statistics ([`stats`]), exponential smoothing ([`mod@forecast`]) and
-//! the robust outlier score ([`anomaly`]).
+//! ([`sketch`]), robust statistics ([`stats`]), forecasts ([`mod@forecast`]),
+//! the robust outlier score ([`anomaly`]) and the detector of streams ([`stream`]).
 
 pub mod anomaly;
 mod bucket;
@@ -25,6 +25,7 @@ mod simplex;
 pub mod sketch;
 mod state;
 pub mod stats;
+pub mod stream;
 mod subjects;
 mod timeline;
 
@@ -55,8 +56,7 @@ impl AnalyticsProcessor for Pulse {
     }
 
     fn ingest(&mut self, events: &EventBatch) -> Result<(), StrategyError> {
-        let memory_bytes = self.settings.memory_bytes;
-        self.state.ingest(events, memory_bytes).map_err(invalid)
+        self.state.ingest(events, &self.settings).map_err(invalid)
     }
 
     fn report(&mut self, query: &Query) -> Result<Report, StrategyError> {

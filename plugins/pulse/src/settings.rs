@@ -13,12 +13,15 @@ const HORIZON_MAX: u32 = 240;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// Seconds of a season, 0 where none is known.
+    /// Seconds of a season, 0 where it is to be found.
     pub(crate) season_s: f64,
     /// Steps that forecasts look ahead, 1 to 240.
     pub(crate) horizon_steps: u32,
     /// Robust deviations from which a step counts as an anomaly, above 0.
     pub(crate) anomaly_threshold: f64,
+    /// Mean −log10 of tail probabilities from which a point of a user metric counts as an
+    /// anomaly, above 0.
+    pub(crate) stream_surprise: f64,
     /// What all subjects' buckets may take together, at least 1 MiB. A saved state is about
     /// half of it, and must fit into what the host takes from a guest at once (16 MiB).
     pub(crate) memory_bytes: usize,
@@ -30,6 +33,7 @@ impl Default for Settings {
             season_s: 0.0,
             horizon_steps: 12,
             anomaly_threshold: crate::anomaly::THRESHOLD,
+            stream_surprise: crate::stream::SURPRISE,
             memory_bytes: 24 << 20,
         }
     }
@@ -47,6 +51,7 @@ impl Settings {
             season_s,
             horizon_steps,
             anomaly_threshold,
+            stream_surprise,
             memory_bytes,
         } = settings;
         if !(season_s >= 0.0 && season_s.is_finite()) {
@@ -58,6 +63,10 @@ impl Settings {
         } else if !(anomaly_threshold > 0.0 && anomaly_threshold.is_finite()) {
             refused(format!(
                 "anomaly_threshold is {anomaly_threshold}, accepted is above 0"
+            ))
+        } else if !(stream_surprise > 0.0 && stream_surprise.is_finite()) {
+            refused(format!(
+                "stream_surprise is {stream_surprise}, accepted is above 0"
             ))
         } else if memory_bytes < 1 << 20 {
             refused(format!(
@@ -73,7 +82,7 @@ impl Settings {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Parameters {
-    /// Steps of a season, in place of the setting.
+    /// Steps of a season, in place of the setting; 1 for none, 0 where it is to be found.
     pub(crate) season_length: Option<u32>,
     /// Steps that forecasts look ahead, in place of the setting; 0 for no forecasts.
     pub(crate) horizon: Option<u32>,
@@ -111,6 +120,7 @@ mod tests {
             (r#"{"horizon_steps":0}"#, "horizon_steps is 0"),
             (r#"{"horizon_steps":241}"#, "1 to 240"),
             (r#"{"anomaly_threshold":0}"#, "above 0"),
+            (r#"{"stream_surprise":-2}"#, "stream_surprise is -2"),
             (r#"{"memory_bytes":5}"#, "memory_bytes is 5"),
         ] {
             match Settings::read(json) {

@@ -29,6 +29,11 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// The value itself.
+    pub fn value(self) -> f64 {
+        self.value
+    }
+
     /// A finite value; none for others.
     pub fn of(value: f64) -> Option<Self> {
         value.is_finite().then(|| Self {

@@ -8,6 +8,7 @@
 //! batch that is refused leaves no trace; a task that counts in a gauge is in `tasks`.
 
 use crate::bucket::{Count, Gauge, Measure};
+use crate::settings::Settings;
 use crate::sketch::Observation;
 use crate::subjects::{Outcome, Scope, Subject, evict};
 use nova_sdk::analytics::{EventBatch, EventKind, NONE};
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of the saved format; `load` reads this one.
-const FORMAT: [u8; 6] = *b"pulse\x01";
+const FORMAT: [u8; 6] = *b"pulse\x02";
 /// Unfinished tasks followed at a time; beyond, the oldest are no longer followed.
 const TASKS_MAX: usize = 1 << 18;
 /// Events between two looks at the memory in use.
@@ -63,6 +64,8 @@ struct Event {
     agent: Option<u32>,
     resource: Option<u32>,
     value: f64,
+    /// From which a point of a user metric is an anomaly.
+    surprise: f64,
 }
 
 impl State {
@@ -71,7 +74,7 @@ impl State {
     /// # Errors
     /// What is wrong with the batch: columns of different length, a value that is no
     /// number, or an event of a task (flow, agent, resource) that does not say which.
-    pub(crate) fn ingest(&mut self, batch: &EventBatch, memory_bytes: usize) -> Result<(), String> {
+    pub(crate) fn ingest(&mut self, batch: &EventBatch, settings: &Settings) -> Result<(), String> {
         check(batch)?;
         let present = |index: u32| (index != NONE).then_some(index);
         for k in 0..batch.kind.len() {
@@ -89,13 +92,14 @@ impl State {
                 agent: present(batch.agent[k]),
                 resource: present(batch.resource[k]),
                 value: batch.value[k],
+                surprise: settings.stream_surprise,
             };
             self.last_ms = event.time_ms;
             self.apply(batch.kind[k], batch.task[k], batch.metric[k], &event);
             self.seen += 1;
             if self.seen.is_multiple_of(EVENTS_BETWEEN_EVICTIONS) {
                 let scopes = [&mut self.flows, &mut self.agents, &mut self.resources];
-                evict(scopes, memory_bytes);
+                evict(scopes, settings.memory_bytes);
             }
         }
         Ok(())
@@ -120,8 +124,15 @@ impl State {
     pub(crate) fn load(bytes: &[u8]) -> Result<Self, String> {
         let body = bytes
             .strip_prefix(FORMAT.as_slice())
-            .ok_or("the state does not begin as one that pulse saved, format 1")?;
-        postcard::from_bytes(body).map_err(|error| format!("the state is damaged: {error}"))
+            .ok_or("the state does not begin as one that pulse saved, format 2")?;
+        match postcard::take_from_bytes(body) {
+            Ok((state, [])) => Ok(state),
+            Ok((_, rest)) => Err(format!(
+                "the state is damaged: {} bytes are left over",
+                rest.len()
+            )),
+            Err(error) => Err(format!("the state is damaged: {error}")),
+        }
     }
 
     fn apply(&mut self, kind: EventKind, task: u32, metric: u32, event: &Event) {
@@ -337,13 +348,13 @@ impl State {
             scope.each(index, time_ms, |subject| {
                 subject.timeline.count(time_ms, Count::Events);
                 if anyone {
-                    subject.user_metric(time_ms, metric, event.value);
+                    subject.user_metric(time_ms, metric, event.value, event.surprise);
                 }
             });
             if let Some(index) = index {
                 scope
                     .one(index, time_ms)
-                    .user_metric(time_ms, metric, event.value);
+                    .user_metric(time_ms, metric, event.value, event.surprise);
             }
         }
     }

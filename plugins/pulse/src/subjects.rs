@@ -4,8 +4,9 @@
 //! within a budget, and beyond it those go first that finished the longest ago. Knows
 //! nothing of event kinds.
 
-use crate::bucket::{Count, Gauge, Measure};
+use crate::bucket::Gauge;
 use crate::sketch::Observation;
+use crate::stream::Stream;
 use crate::timeline::Timeline;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,7 +33,7 @@ pub(crate) struct Subject {
     /// What happened.
     pub(crate) timeline: Timeline,
     /// User metrics by index.
-    pub(crate) metrics: BTreeMap<u32, Timeline>,
+    pub(crate) metrics: BTreeMap<u32, Stream>,
     /// Tasks that a flow was created with.
     pub(crate) declared: f64,
     /// When its first task started.
@@ -62,25 +63,23 @@ impl Subject {
         self.timeline.set(time_ms, gauge, value);
     }
 
-    /// Keeps a user metric's value.
-    pub(crate) fn user_metric(&mut self, time_ms: u64, metric: u32, value: f64) {
+    /// Keeps a user metric's value, an alarm from this surprise on.
+    pub(crate) fn user_metric(&mut self, time_ms: u64, metric: u32, value: f64, surprise: f64) {
         let known = self.metrics.contains_key(&metric);
         let Some(observation) = Observation::of(value) else {
             return;
         };
         if known || self.metrics.len() < METRICS_MAX {
-            let line = self
+            let stream = self
                 .metrics
                 .entry(metric)
-                .or_insert_with(|| Timeline::new(time_ms));
-            line.count(time_ms, Count::Events);
-            line.set(time_ms, Gauge::Busy, value);
-            line.measure(time_ms, Measure::Latency, observation);
+                .or_insert_with(|| Stream::new(time_ms));
+            stream.add(time_ms, observation, surprise);
         }
     }
 
     fn weight(&self) -> usize {
-        self.timeline.weight() + self.metrics.values().map(Timeline::weight).sum::<usize>()
+        self.timeline.weight() + self.metrics.values().map(Stream::weight).sum::<usize>()
     }
 
     /// Those with the lowest go first: ended, then idle, then the rest, by time.

@@ -232,6 +232,50 @@ fn user_metrics_are_kept_where_they_belong() {
 }
 
 #[test]
+fn a_user_metric_is_a_series_with_a_forecast_and_alarms() {
+    let wave = |k: usize| 50.0 + [10.0, 4.0, -6.0, -8.0][k % 4];
+    let mut log = Log::default();
+    for k in 0..400 {
+        let of = Of {
+            metric: Some(3),
+            ..Of::default()
+        };
+        let value = if k == 380 { 400.0 } else { wave(k) };
+        log.add(60.0 * k as f64, K::UserMetric, of, value);
+    }
+    let mut pulse = log.pulse();
+    let mut query = query(Scope::Agents, None, 60.0 * 400.0);
+    query.parameters = r#"{"horizon":8,"season_length":4}"#.to_owned();
+    let report = pulse.report(&query).unwrap();
+    sound(&report);
+    let series = report
+        .series
+        .iter()
+        .find(|s| s.name == "user-metric-3")
+        .unwrap();
+    assert_eq!((series.step_ms, series.values.len()), (60_000, 120));
+    assert_eq!(series.values[119], wave(399));
+    let ahead = report
+        .forecasts
+        .iter()
+        .find(|f| f.name == "user-metric-3")
+        .unwrap();
+    assert_eq!(ahead.start_ms, support::T0 + 60_000 * 400);
+    assert_eq!(ahead.mean.len(), 8);
+    let anomalies: Vec<_> = report
+        .anomalies
+        .iter()
+        .filter(|a| a.name == "user-metric-3")
+        .collect();
+    assert_eq!(
+        anomalies.last().unwrap().time_ms,
+        support::T0 + 60_000 * 380
+    );
+    assert_eq!(anomalies.last().unwrap().value, 400.0);
+    assert!(anomalies.last().unwrap().score > 2.5);
+}
+
+#[test]
 fn nothing_known_is_an_empty_report() {
     let mut pulse = Pulse::new("{}").unwrap();
     pulse.ingest(&EventBatch::default()).unwrap();

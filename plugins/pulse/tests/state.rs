@@ -87,6 +87,11 @@ fn what_is_no_state_is_refused() {
     assert!(refused(b""));
     assert!(refused(b"{\"version\":1}"));
     assert!(refused(&state[..state.len() - 1]));
+    assert!(refused(&[state.as_slice(), &[0]].concat()));
+    // Of an earlier format: the host rebuilds from the recorded events.
+    let mut earlier = state.clone();
+    earlier[5] = 1;
+    assert!(refused(&earlier));
     assert!(matches!(
         Pulse::load(r#"{"horizon_steps":0}"#, &state),
         Err(StrategyError::InvalidSettings(_))
@@ -143,7 +148,7 @@ fn a_report_of_all_stays_small() {
     let mut subjects: Vec<_> = report.metrics.iter().map(|metric| metric.subject).collect();
     subjects.dedup();
     assert_eq!(subjects.len(), 201);
-    assert!(report.series.len() <= 21 * 2);
+    assert!(report.series.len() <= 21 * 2 + 8);
     assert!(report.insights.len() <= 50);
 }
 

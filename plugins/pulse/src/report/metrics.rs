@@ -30,7 +30,7 @@ pub(crate) fn of(
         Scope::Resources => resource(&mut list, facts, all),
     }
     for (&metric, line) in &facts.subject.metrics {
-        let span = line.span(facts.span.from_ms, facts.span.to_ms);
+        let span = line.timeline.span(facts.span.from_ms, facts.span.to_ms);
         let name = format!("user-metric-{metric}");
         list.distribution(&name, "", span.measure(Measure::Latency));
     }

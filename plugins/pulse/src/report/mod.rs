@@ -26,6 +26,8 @@ use outlook::{Outlook, Wanted};
 const SUBJECTS_MAX: usize = 200;
 /// The most subjects with series.
 const DETAIL_MAX: usize = 20;
+/// The most user metrics of which a report has a series: looking ahead may take milliseconds.
+const STREAMS_MAX: usize = 8;
 /// Events at which half of the possible confidence is reached.
 const HALF_CONFIDENT: f64 = 20.0;
 
@@ -60,6 +62,7 @@ pub(crate) fn report(
         .map(|&(index, subject)| Facts::new(query.scope, index, subject, from_ms, now_ms))
         .collect();
     let horizon = parameters.horizon.unwrap_or(settings.horizon_steps);
+    let mut streams_left = STREAMS_MAX;
     let outlooks: Vec<Outlook> = facts
         .iter()
         .take(1 + DETAIL_MAX)
@@ -73,7 +76,14 @@ pub(crate) fn report(
                 threshold: settings.anomaly_threshold,
             };
             let over = one.subject.ended.is_some();
-            outlook::of(query.scope, one.index, one.subject, over, &wanted)
+            outlook::of(
+                query.scope,
+                one.index,
+                one.subject,
+                over,
+                &wanted,
+                &mut streams_left,
+            )
         })
         .collect();
 

@@ -8,6 +8,7 @@ use crate::anomaly;
 use crate::bucket::{Count, Gauge, Step, Steps};
 use crate::forecast;
 use crate::stats::{self, Trend};
+use crate::stream::{Equal, Stream};
 use crate::subjects::Subject;
 use nova_sdk::analytics::{Anomaly, Forecast, Scope, Series};
 
@@ -53,6 +54,8 @@ enum Nature {
     Rate,
     Tasks,
     Ratio,
+    /// A user metric, in a unit of its own.
+    Measured,
 }
 
 /// Looks at one subject; `over` when nothing more is to be expected of it.
@@ -62,6 +65,7 @@ pub(crate) fn of(
     subject: &Subject,
     over: bool,
     wanted: &Wanted,
+    left: &mut usize,
 ) -> Outlook {
     let steps = subject
         .timeline
@@ -89,6 +93,7 @@ pub(crate) fn of(
             Nature::Rate => (median * step_s).max(1.0).sqrt() / step_s,
             Nature::Tasks => median.max(1.0).sqrt(),
             Nature::Ratio => 0.01,
+            Nature::Measured => 0.0,
         });
         outlook.series.push(series);
     };
@@ -105,6 +110,9 @@ pub(crate) fn of(
         Scope::Resources => draw("utilization", Nature::Ratio, true, &utilization),
     }
     outlook.tend(index, &steps, wanted.threshold, throughput);
+    for (&metric, stream) in &subject.metrics {
+        outlook.measured(index, metric, stream, over, wanted, left);
+    }
     outlook
 }
 
@@ -123,6 +131,7 @@ fn series(
         Nature::Rate => "1/s",
         Nature::Tasks => "tasks",
         Nature::Ratio => "ratio",
+        Nature::Measured => "",
     };
     Some(Series {
         name: name.to_owned(),
@@ -146,7 +155,12 @@ impl Outlook {
         let values = &series.values;
         let highest = match nature {
             Nature::Ratio => values.iter().copied().fold(1.0, f64::max),
-            Nature::Rate | Nature::Tasks => f64::INFINITY,
+            Nature::Rate | Nature::Tasks | Nature::Measured => f64::INFINITY,
+        };
+        // What was never below 0 is not expected there.
+        let lowest = match nature {
+            Nature::Measured if values.iter().any(|value| *value < 0.0) => f64::NEG_INFINITY,
+            _ => 0.0,
         };
         let (mean, lower, upper, method) =
             match (forecast::forecast(values, season, wanted.horizon), nature) {
@@ -167,7 +181,7 @@ impl Outlook {
                 _ => return,
             };
         let bound = |values: Vec<f64>| -> Vec<f64> {
-            let bounded = values.into_iter().map(|value| value.clamp(0.0, highest));
+            let bounded = values.into_iter().map(|value| value.clamp(lowest, highest));
             bounded.collect()
         };
         self.forecasts.push(Forecast {
@@ -182,6 +196,60 @@ impl Outlook {
             level: forecast::LEVEL,
             method,
         });
+    }
+
+    /// A user metric: its newest points, what is expected of it, and the alarms of its detector.
+    fn measured(
+        &mut self,
+        subject: Option<u32>,
+        metric: u32,
+        stream: &Stream,
+        over: bool,
+        wanted: &Wanted,
+        left: &mut usize,
+    ) {
+        let name = format!("user-metric-{metric}");
+        for alarm in stream
+            .alarms
+            .iter()
+            .filter(|alarm| alarm.time_ms >= wanted.from_ms)
+        {
+            self.anomalies.push(Anomaly {
+                name: name.clone(),
+                subject,
+                time_ms: alarm.time_ms,
+                value: alarm.value,
+                expected: alarm.expected,
+                score: alarm.deviations(),
+            });
+        }
+        if *left == 0 {
+            return;
+        }
+        let Some(Equal {
+            start_ms,
+            step_ms,
+            values,
+        }) = stream.samples.equal(wanted.from_ms)
+        else {
+            return;
+        };
+        *left -= 1;
+        let mut series = Series {
+            name,
+            unit: String::new(),
+            subject,
+            start_ms,
+            step_ms,
+            values,
+        };
+        if !over && wanted.horizon > 0 {
+            self.look_ahead(&series, Nature::Measured, wanted);
+        }
+        let hidden = series.values.len().saturating_sub(STEPS_MAX as usize);
+        series.values.drain(..hidden);
+        series.start_ms += hidden as u64 * step_ms;
+        self.series.push(series);
     }
 
     fn find_anomalies(&mut self, series: &Series, threshold: f64, floor: impl Fn(f64) -> f64) {
