@@ -13,12 +13,15 @@
 //! of an insight depends on what it rests on.
 //!
 //! The pure parts are public for native tests and benchmarks: the quantile sketch
-//! ([`sketch`]), robust statistics ([`stats`]), forecasts ([`mod@forecast`]),
+//! ([`sketch`]), robust statistics ([`stats`]), forecasts ([`mod@forecast`]), the Beta posterior ([`beta`]),
 //! the robust outlier score ([`anomaly`]) and the detector of streams ([`stream`]).
 
 pub mod anomaly;
+pub mod beta;
 mod bucket;
+mod chain;
 pub mod forecast;
+mod noise;
 mod report;
 mod settings;
 mod simplex;

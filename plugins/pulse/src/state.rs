@@ -8,6 +8,7 @@
 //! batch that is refused leaves no trace; a task that counts in a gauge is in `tasks`.
 
 use crate::bucket::{Count, Gauge, Measure};
+use crate::chain::Chain;
 use crate::settings::Settings;
 use crate::sketch::Observation;
 use crate::subjects::{Outcome, Scope, Subject, evict};
@@ -33,11 +34,13 @@ enum Phase {
     Busy,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Task {
     phase: Phase,
     flow: Option<u32>,
     agent: Option<u32>,
+    /// The path that led to it, from when it was ready.
+    chain: Option<Box<Chain>>,
 }
 
 /// Everything that the events said.
@@ -143,9 +146,14 @@ impl State {
                 self.count(&known, event, false, Count::Created);
             }
             K::TaskBlocked => self.move_and_note(task, Phase::Held, event),
-            K::TaskReady | K::TaskAssigned => self.move_and_note(task, Phase::Waiting, event),
+            K::TaskReady | K::TaskAssigned => {
+                self.move_and_note(task, Phase::Waiting, event);
+                self.begin_chain(task, event.time_ms);
+            }
             K::TaskStarted => {
                 let known = self.move_task(task, Some(Phase::Busy), event);
+                self.begin_chain(task, event.time_ms);
+                self.along(task, |chain| chain.wait(event.value));
                 self.note(&known, event);
                 self.measure(&known, event, Measure::Wait);
                 self.flows.each(known.flow, event.time_ms, |subject| {
@@ -155,6 +163,10 @@ impl State {
             K::TaskCompleted => {
                 let known = self.move_task(task, None, event);
                 self.count(&known, event, true, Count::Completed);
+                if let (Some(flow), Some(mut chain)) = (known.flow, known.chain.clone()) {
+                    chain.ran(known.agent, event.value, true);
+                    self.flows.one(flow, event.time_ms).newest = Some((event.time_ms, *chain));
+                }
                 self.measure(&known, event, Measure::Latency);
             }
             K::TaskFailed => {
@@ -163,6 +175,7 @@ impl State {
             }
             K::AttemptFailed => {
                 let known = self.move_task(task, Some(Phase::Held), event);
+                self.along(task, |chain| chain.ran(known.agent, event.value, false));
                 self.count(&known, event, true, Count::Retried);
             }
             K::TaskCancelled => {
@@ -195,19 +208,21 @@ impl State {
         let before = self.tasks.remove(&index);
         let after = Task {
             phase: phase.unwrap_or(Phase::Held),
-            flow: event.flow.or(before.and_then(|task| task.flow)),
+            flow: event.flow.or(before.as_ref().and_then(|task| task.flow)),
             agent: event.agent.or(before
+                .as_ref()
                 .and_then(|task| task.agent)
                 .filter(|_| !event.assigns)),
+            chain: before.as_ref().and_then(|task| task.chain.clone()),
         };
-        if before != Some(after) {
+        if before.as_ref() != Some(&after) {
             if let Some(task) = before {
                 self.weigh(&task, event.time_ms, -1.0);
             }
             self.weigh(&after, event.time_ms, 1.0);
         }
         if phase.is_some() {
-            self.tasks.insert(index, after);
+            self.tasks.insert(index, after.clone());
             if self.tasks.len() > TASKS_MAX
                 && let Some((_, oldest)) = self.tasks.pop_first()
             {
@@ -234,6 +249,31 @@ impl State {
     fn move_and_note(&mut self, task: u32, phase: Phase, event: &Event) {
         let known = self.move_task(task, Some(phase), event);
         self.note(&known, event);
+    }
+
+    /// A task that is ready for the first time goes on from what ended in its flow at the same
+    /// moment, and so released it; else a path begins with it.
+    fn begin_chain(&mut self, task: u32, time_ms: u64) {
+        let Some(task) = self.tasks.get_mut(&task) else {
+            return;
+        };
+        if let (None, Some(flow)) = (&task.chain, task.flow) {
+            let newest = self
+                .flows
+                .subjects
+                .get(&flow)
+                .and_then(|one| one.newest.as_ref());
+            let released = newest.filter(|newest| newest.0 == time_ms);
+            let chain = released.map(|newest| newest.1.clone()).unwrap_or_default();
+            task.chain = Some(Box::new(chain));
+        }
+    }
+
+    fn along(&mut self, task: u32, change: impl FnOnce(&mut Chain)) {
+        let task = self.tasks.get_mut(&task);
+        if let Some(chain) = task.and_then(|task| task.chain.as_deref_mut()) {
+            change(chain);
+        }
     }
 
     /// An event that is counted as such only.

@@ -5,6 +5,7 @@
 //! nothing of event kinds.
 
 use crate::bucket::Gauge;
+use crate::chain::Chain;
 use crate::sketch::Observation;
 use crate::stream::Stream;
 use crate::timeline::Timeline;
@@ -42,6 +43,8 @@ pub(crate) struct Subject {
     pub(crate) ended: Option<(u64, Outcome)>,
     /// When a plan was applied to a flow, and its makespan in seconds.
     pub(crate) planned: Option<(u64, f64)>,
+    /// When a flow's newest task ended, and the path that led to it.
+    pub(crate) newest: Option<(u64, Chain)>,
 }
 
 impl Subject {
@@ -54,6 +57,7 @@ impl Subject {
             started_ms: None,
             ended: None,
             planned: None,
+            newest: None,
         }
     }
 

@@ -63,6 +63,11 @@ impl Timeline {
         self.total.counts[count as usize]
     }
 
+    /// Everything measured since the first sight.
+    pub(crate) fn ever_measured(&self, measure: Measure) -> &Sketch {
+        &self.total.measures[measure as usize]
+    }
+
     /// Bytes that it takes, about.
     pub(crate) fn weight(&self) -> usize {
         let buckets: usize = self.rings.iter().map(VecDeque::len).sum();

@@ -205,3 +205,85 @@ fn flows_that_stand_still_or_run_late() {
         "{flow:0} runs for 2.5 min since a plan of 100 s was applied, 50 % longer, with 2 of 3 tasks open"
     );
 }
+
+/// A chain of ten tasks that release each other, odd ones on a slow agent; forty more tasks
+/// run beside it.
+#[test]
+fn the_agent_that_limits_the_critical_path_is_named() {
+    let mut log = Log::default();
+    log.agent(0.0, 0, 4);
+    log.agent(0.0, 1, 4);
+    let mut at = 1.0;
+    for task in 0..10 {
+        let agent = task % 2;
+        let took = if agent == 1 { 9.0 } else { 3.0 };
+        log.task(0.0, K::TaskCreated, task, Some(0), None, 1.0);
+        if task > 0 {
+            log.task(0.0, K::TaskBlocked, task, Some(0), None, 0.0);
+        }
+        log.task(at, K::TaskReady, task, Some(0), Some(agent), 0.0);
+        log.task(at + 1.0, K::TaskStarted, task, Some(0), Some(agent), 1.0);
+        at += 1.0 + took;
+        log.task(at, K::TaskCompleted, task, Some(0), Some(agent), took);
+    }
+    for task in 10..50 {
+        let start = 2.3 + f64::from(task - 10) * 0.5;
+        log.run(task, 0, 0, [start, start, start + 3.0], K::TaskCompleted);
+    }
+    let report = log
+        .pulse()
+        .report(&query(Scope::Flows, Some(0), 80.0))
+        .unwrap();
+    sound(&report);
+    assert_eq!(
+        only(&report, "critical-path").description,
+        "{agent:1} limits the critical path of {flow:0}: 45 s of 70 s, 5 of 10 tasks, ran there; waiting for a slot took 14.3 % of the path; at the mean latency of {agent:0}, 3 s in place of 9 s, it would be 30 s shorter"
+    );
+}
+
+#[test]
+fn a_surer_agent_is_recommended() {
+    let mut log = Log::default();
+    for task in 0..80 {
+        let (agent, start) = (task % 2, f64::from(task));
+        let end = if agent == 0 && task % 8 != 0 {
+            K::TaskFailed
+        } else {
+            K::TaskCompleted
+        };
+        log.run(task, 0, agent, [start, start, start + 1.0], end);
+    }
+    let report = log
+        .pulse()
+        .report(&query(Scope::Agents, Some(0), 90.0))
+        .unwrap();
+    let advice = &only(&report, "failing").recommendations[1];
+    assert!(advice.starts_with("Prefer {agent:1} where it has the capabilities: its attempts succeed with a probability of 9"), "{advice}");
+    assert!(advice.ends_with("after 40)"), "{advice}");
+}
+
+/// Forty tasks of 10 s in turn at four places: half of them are left.
+#[test]
+fn the_time_left_of_a_flow_is_simulated_with_an_interval() {
+    let mut log = Log::default();
+    log.flow(0.0, K::FlowCreated, 0, 40.0);
+    for task in 0..40 {
+        log.task(0.0, K::TaskCreated, task, Some(0), None, 1.0);
+        log.task(0.0, K::TaskReady, task, Some(0), None, 0.0);
+        let start = f64::from(task / 4) * 10.0;
+        let took = [9.0, 10.0, 11.0, 10.0][(task % 4) as usize];
+        if task < 20 {
+            log.task(start, K::TaskStarted, task, Some(0), Some(0), start);
+            log.task(start + took, K::TaskCompleted, task, Some(0), Some(0), took);
+        }
+    }
+    let mut pulse = log.pulse();
+    let report = pulse.report(&query(Scope::Flows, Some(0), 50.0)).unwrap();
+    let eta = support::find(&report, "eta", Some(0)).unwrap();
+    assert!((45.0..60.0).contains(&eta.value), "{eta:?}");
+    let ends: Vec<f64> = eta.quantiles.iter().map(|pair| pair.1).collect();
+    assert!(ends[0] < eta.value && eta.value < ends[2], "{eta:?}");
+    assert!(ends[0] > 40.0 && ends[2] < 75.0, "{eta:?}");
+    let again = pulse.report(&query(Scope::Flows, Some(0), 50.0)).unwrap();
+    assert_eq!(format!("{report:?}"), format!("{again:?}"));
+}

@@ -52,8 +52,14 @@ fn flows() {
         close(value("wait"), (1.0 + 3.0 + 0.0 + 2.0) / 4.0);
         assert_eq!(value("queue"), 1.0);
         assert_eq!(value("in-progress"), 0.0);
-        // One open task at two completions in 20 s since the first start.
-        close(value("eta"), 10.0);
+        // One open task of 2 or 4 s, at most one attempt in three is repeated.
+        let eta = find(&report, "eta", subject).unwrap();
+        assert!((2.0..6.0).contains(&eta.value), "{eta:?}");
+        let ends: Vec<f64> = eta.quantiles.iter().map(|pair| pair.1).collect();
+        assert!(
+            ends[0] >= 1.9 && ends.is_sorted() && ends[2] <= 20.0,
+            "{eta:?}"
+        );
     }
     let latency = find(&report, "latency", Some(0)).unwrap();
     assert_eq!((latency.unit.as_str(), latency.samples), ("s", 2));
@@ -79,6 +85,13 @@ fn agents() {
     assert_eq!(value(&report, "success-ratio", Some(0)), 1.0);
     assert_eq!(value(&report, "success-ratio", Some(1)), 0.0);
     assert_eq!(value(&report, "success-ratio", None), 0.5);
+    // Two successes and none, two failures and none, from a prior of two at one half.
+    close(value(&report, "success-probability", Some(0)), 3.0 / 4.0);
+    close(value(&report, "success-probability", Some(1)), 1.0 / 4.0);
+    let sure = find(&report, "success-probability", Some(0)).unwrap();
+    // Beta(3, 1) has the distribution function x³.
+    assert!((sure.quantiles[0].1 - 0.025_f64.cbrt()).abs() < 1e-9);
+    assert!((sure.quantiles[2].1 - 0.975_f64.cbrt()).abs() < 1e-9);
     assert_eq!(value(&report, "queue", Some(1)), 1.0);
     assert_eq!(value(&report, "eta", Some(0)), 0.0);
     // Agent 1 never completed anything: nobody knows how long its queue takes.

@@ -60,7 +60,7 @@ fn widening(freedom: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecast::noise::Noise;
+    use crate::noise::Noise;
 
     #[test]
     fn student_by_the_table() {

@@ -10,8 +10,6 @@
 mod decompose;
 mod ets;
 mod interval;
-#[cfg(test)]
-pub(crate) mod noise;
 mod pool;
 mod regress;
 mod season;
@@ -228,8 +226,8 @@ fn logarithmic(series: &[f64], season: usize) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::noise::Noise;
     use super::*;
+    use crate::noise::Noise;
 
     fn sound(ahead: &Forecast, horizon: usize) {
         assert_eq!(ahead.mean.len(), horizon);

@@ -109,7 +109,7 @@ fn longer(series: &[f64], first: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecast::noise::Noise;
+    use crate::noise::Noise;
 
     #[test]
     fn seasons_are_found_under_a_trend_and_noise() {

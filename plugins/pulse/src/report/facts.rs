@@ -115,30 +115,13 @@ impl<'a> Facts<'a> {
         self.span.measure(Measure::Wait)
     }
 
-    /// Seconds until everything that is open is done; none where the past does not say.
-    ///
-    /// A flow needs open tasks ÷ its completions a second since its first task started (a
-    /// flow that waits to begin has no rate yet). An agent needs waiting tasks × its mean
-    /// latency ÷ tasks at a time.
-    pub(crate) fn eta(&self) -> Option<f64> {
-        match self.scope {
-            Scope::Flows => {
-                if self.open() == 0 || self.subject.ended.is_some() {
-                    return Some(0.0);
-                }
-                let started_ms = self.subject.started_ms?.max(self.span.from_ms);
-                let seconds = self.span.to_ms.saturating_sub(started_ms) as f64 / 1000.0;
-                let rate = self.completed() as f64 / seconds.max(0.001);
-                (rate > 0.0).then(|| self.open() as f64 / rate)
-            }
-            Scope::Agents => {
-                if self.queue() == 0.0 {
-                    return Some(0.0);
-                }
-                let latency = self.latency().mean()?;
-                Some(self.queue() * latency / self.capacity().max(1.0))
-            }
-            Scope::Resources => None,
+    /// Seconds until an agent's queue is done: waiting tasks × its mean latency ÷ tasks at a
+    /// time; none where the past does not say. A flow's is simulated, see [`super::eta`].
+    pub(crate) fn queue_s(&self) -> Option<f64> {
+        if self.queue() == 0.0 {
+            return Some(0.0);
         }
+        let latency = self.latency().mean()?;
+        Some(self.queue() * latency / self.capacity().max(1.0))
     }
 }

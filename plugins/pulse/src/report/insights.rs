@@ -10,6 +10,8 @@
 //! - an anomaly: 1 − 1 ÷ score² (Chebyshev's inequality);
 //! - a forecast: s ÷ (s + 20) for s steps fitted × (1 − its relative one-step error).
 
+use super::context::Context;
+use super::critical;
 use super::facts::Facts;
 use super::grown;
 use super::outlook::Outlook;
@@ -36,6 +38,7 @@ pub(crate) fn of(
     scope: Scope,
     facts: &[Facts<'_>],
     outlooks: &[Outlook],
+    context: &Context<'_>,
     now_ms: u64,
 ) -> Vec<Insight> {
     let mut found = Vec::new();
@@ -45,11 +48,12 @@ pub(crate) fn of(
     for one in facts {
         match scope {
             Scope::Flows => {
-                found.extend(failing(scope, one));
+                found.extend(failing(scope, one, context));
+                found.extend(critical::path(one, context));
                 found.extend(stalled(one, now_ms));
                 found.extend(late(one, now_ms));
             }
-            Scope::Agents => found.extend(failing(scope, one)),
+            Scope::Agents => found.extend(failing(scope, one, context)),
             Scope::Resources => {}
         }
     }
@@ -96,7 +100,7 @@ fn bottleneck(facts: &[Facts<'_>]) -> Option<Insight> {
         number(slots),
         number(worst.busy())
     );
-    if let Some(eta) = worst.eta() {
+    if let Some(eta) = worst.queue_s() {
         description += &format!(
             "; at its mean latency the last of them starts in {}",
             duration(eta)
@@ -132,7 +136,7 @@ fn bottleneck(facts: &[Facts<'_>]) -> Option<Insight> {
 }
 
 /// Success that is certainly too rare.
-fn failing(scope: Scope, one: &Facts<'_>) -> Option<Insight> {
+fn failing(scope: Scope, one: &Facts<'_>, context: &Context<'_>) -> Option<Insight> {
     let (completed, failed) = (one.completed(), one.failed());
     let (low, high) = wilson(completed, completed + failed);
     if failed == 0 || high >= SUCCESS_LEAST {
@@ -148,6 +152,19 @@ fn failing(scope: Scope, one: &Facts<'_>) -> Option<Insight> {
         Scope::Agents => format!("Look at the errors of the last failed attempts of {name}; take it out of service while they go on"),
         _ => "Look at the errors of the failed tasks; raise max_attempts if they pass when tried again".to_owned(),
     };
+    let mut recommendations = vec![recommendation];
+    // All agents together have nobody else to turn to.
+    let surer = context.surer_than(high).filter(|_| one.index.is_some());
+    if let Some((other, posterior, attempts)) = surer {
+        let (low, high) = posterior.interval();
+        recommendations.push(format!(
+            "Prefer {} where it has the capabilities: its attempts succeed with a probability of {} ({} to {} with 95 %, after {attempts})",
+            subject(Scope::Agents, Some(other)),
+            percent(posterior.mean()),
+            percent(low),
+            percent(high)
+        ));
+    }
     Some(Insight {
         kind: "failing".to_owned(),
         severity: if high < 0.5 {
@@ -164,7 +181,7 @@ fn failing(scope: Scope, one: &Facts<'_>) -> Option<Insight> {
             percent(high)
         ),
         confidence: 1.0 - (high - low),
-        recommendations: vec![recommendation],
+        recommendations,
     })
 }
 

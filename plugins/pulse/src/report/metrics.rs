@@ -3,6 +3,8 @@
 //! Owns the list of metrics of each scope; names are part of the daemon's API. A number
 //! that the events do not show is absent, never guessed.
 
+use super::context::Context;
+use super::eta;
 use super::facts::Facts;
 use crate::bucket::{Count, Gauge, Measure};
 use crate::sketch::Sketch;
@@ -13,20 +15,28 @@ use nova_sdk::analytics::{Metric, Scope};
 const QUANTILES: [f64; 4] = [0.5, 0.9, 0.95, 0.99];
 
 /// All metrics of one subject. `trend` is that of its throughput; `all` are the facts of
-/// the scope's subjects, for what a whole can only say through them.
+/// the scope's subjects, for what a whole can only say through them; `detail` adds what takes
+/// a simulation.
 pub(crate) fn of(
     scope: Scope,
     facts: &Facts<'_>,
     trend: Option<Trend>,
     all: &[Facts<'_>],
+    context: &Context<'_>,
+    detail: bool,
 ) -> Vec<Metric> {
     let mut list = List {
         subject: facts.index,
         metrics: Vec::new(),
     };
     match scope {
-        Scope::Flows => flow(&mut list, facts, trend),
-        Scope::Agents => agent(&mut list, facts),
+        Scope::Flows => {
+            flow(&mut list, facts, trend);
+            if detail {
+                time_left(&mut list, facts, context);
+            }
+        }
+        Scope::Agents => agent(&mut list, facts, context),
         Scope::Resources => resource(&mut list, facts, all),
     }
     for (&metric, line) in &facts.subject.metrics {
@@ -89,7 +99,6 @@ impl List {
         self.distribution("wait", "s", facts.wait());
         self.add("queue", "tasks", facts.queue(), facts.events());
         self.add("in-progress", "tasks", facts.busy(), facts.events());
-        self.add_some("eta", "s", facts.eta(), completed);
     }
 }
 
@@ -110,8 +119,27 @@ fn flow(list: &mut List, facts: &Facts<'_>, trend: Option<Trend>) {
     );
 }
 
-fn agent(list: &mut List, facts: &Facts<'_>) {
+/// Simulated, so only where a report goes into detail.
+fn time_left(list: &mut List, facts: &Facts<'_>, context: &Context<'_>) {
+    if let Some(eta) = eta::of(facts, context.durations, context.free) {
+        list.add("eta", "s", eta.mean, eta.samples);
+        if let Some(metric) = list.metrics.last_mut() {
+            metric.quantiles = eta.quantiles;
+        }
+    }
+}
+
+fn agent(list: &mut List, facts: &Facts<'_>, context: &Context<'_>) {
     list.work(facts);
+    list.add_some("eta", "s", facts.queue_s(), facts.completed());
+    let (good, bad) = (facts.completed(), facts.failed());
+    let posterior = context.posterior(good, bad);
+    list.add("success-probability", "ratio", posterior.mean(), good + bad);
+    if let Some(metric) = list.metrics.last_mut() {
+        metric.quantiles = [0.025, 0.5, 0.975]
+            .map(|q| (q, posterior.quantile(q)))
+            .to_vec();
+    }
     list.add_some(
         "utilization",
         "ratio",

@@ -7,6 +7,9 @@
 //! [`SUBJECTS_MAX`] most active subjects with their metrics, the [`DETAIL_MAX`] most active
 //! of them with series, forecasts and anomalies too.
 
+mod context;
+mod critical;
+mod eta;
 mod facts;
 mod insights;
 mod metrics;
@@ -17,6 +20,7 @@ use crate::bucket::Count;
 use crate::settings::{Parameters, Settings};
 use crate::state::State;
 use crate::subjects::{self, Subject};
+use context::Context;
 use facts::Facts;
 use nova_sdk::analytics::{Query, Report, Scope};
 use nova_sdk::{StrategyError, invalid};
@@ -87,13 +91,14 @@ pub(crate) fn report(
         })
         .collect();
 
+    let context = Context::new(state);
     let samples = facts.first().map_or(0, Facts::events);
     let mut report = Report {
         metrics: Vec::new(),
         series: Vec::new(),
         forecasts: Vec::new(),
         anomalies: Vec::new(),
-        insights: insights::of(query.scope, &facts, &outlooks, now_ms),
+        insights: insights::of(query.scope, &facts, &outlooks, &context, now_ms),
         confidence: confidence(samples, &outlooks),
         samples,
     };
@@ -101,7 +106,8 @@ pub(crate) fn report(
     let ones = &facts[ones.unwrap_or(facts.len())..];
     for (place, one) in facts.iter().enumerate() {
         let trend = outlooks.get(place).and_then(|outlook| outlook.throughput);
-        let metrics = metrics::of(query.scope, one, trend, ones);
+        let detail = place < outlooks.len();
+        let metrics = metrics::of(query.scope, one, trend, ones, &context, detail);
         report.metrics.extend(metrics);
     }
     for outlook in outlooks {

@@ -114,7 +114,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::forecast::noise::Noise;
+    use crate::noise::Noise;
 
     /// The places of the alarms in scatter around 0, changed by `change`.
     fn alarms(change: impl Fn(usize, f64) -> f64) -> Vec<usize> {

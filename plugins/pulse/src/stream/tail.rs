@@ -151,7 +151,7 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecast::noise::Noise;
+    use crate::noise::Noise;
 
     #[test]
     fn rarity_is_the_tail_of_a_power_law() {

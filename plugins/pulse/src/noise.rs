@@ -27,7 +27,6 @@ impl Noise {
     }
 
     /// Mean 0, standard deviation 1.
-    #[cfg(test)]
     pub(crate) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.unit()).cos()
