@@ -143,6 +143,10 @@ uuid_id!(
     AllocationId, "allocation_id"
 );
 uuid_id!(
+    /// A memory, unique everywhere.
+    MemoryId, "memory_id"
+);
+uuid_id!(
     /// An API key's public id (never its secret).
     KeyId, "key_id"
 );

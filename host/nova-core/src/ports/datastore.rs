@@ -18,6 +18,8 @@ use crate::domain::{
 };
 use crate::error::{Error, Result};
 
+use super::memories::{MemoryReads, MemoryWrites};
+
 /// A write job: everything it does is committed together, or nothing.
 pub type WriteJob = Box<dyn FnOnce(&mut dyn WriteTx) -> Result<()> + Send>;
 /// A read job: it sees one consistent state.
@@ -156,7 +158,7 @@ pub struct AllocationFilter {
 }
 
 /// Reads inside a transaction. A record of another domain is as if it did not exist.
-pub trait ReadTx {
+pub trait ReadTx: MemoryReads {
     /// One task.
     fn task(&self, domain: &Domain, id: TaskId) -> Result<Option<Task>>;
     /// Tasks, newest first.
@@ -223,7 +225,7 @@ pub trait ReadTx {
 
 /// Writes inside a transaction. Inserting an id that exists is a bug of the caller (it looks
 /// first) and answers [`Error::Service`]; so does updating a record that does not exist.
-pub trait WriteTx: ReadTx {
+pub trait WriteTx: ReadTx + MemoryWrites {
     /// Adds a task with its dependencies.
     fn insert_task(&mut self, task: &Task) -> Result<()>;
     /// Replaces a task; `dependencies` too.

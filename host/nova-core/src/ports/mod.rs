@@ -1,7 +1,9 @@
-//! What the domain needs from outside, as traits: a datastore and a strategy runtime.
+//! What the domain needs from outside, as traits: a datastore, a strategy runtime, an index over memories.
 
 pub mod datastore;
 pub mod feed;
+pub mod memories;
+pub mod memory_index;
 pub mod runtime;
 
 pub use datastore::{
@@ -9,4 +11,12 @@ pub use datastore::{
     TaskFilter, WriteJob, WriteTx,
 };
 pub use feed::{EventFeed, FeedPart};
+pub use memories::{
+    CLIENT_MODEL, MemoryFilter, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites,
+    PendingEpisodes, StoredMemory,
+};
+pub use memory_index::{
+    Embedder, Hit, IndexProgress, IndexQuery, LegScores, MemoryIndex, MemoryPorts, Ranking,
+    SearchMode,
+};
 pub use runtime::{Call, Decided, PluginState, PluginStatus, Readiness, StrategyRuntime};

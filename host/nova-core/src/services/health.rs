@@ -48,7 +48,7 @@ pub struct Check {
 pub struct Health {
     /// The worst of the checks.
     pub status: HealthStatus,
-    /// Each part: `store`, `plugins`.
+    /// Each part: `store`, `plugins`, `memory`.
     pub checks: BTreeMap<&'static str, Check>,
     /// When it was looked at.
     pub at: Timestamp,
@@ -73,9 +73,14 @@ impl HealthService {
     }
 
     /// Looks at every part: a datastore that is away makes the whole unhealthy; a kind without a
-    /// serving plugin, or a refused plugin file, makes it degraded.
+    /// serving plugin, a refused plugin file, or an index over memories that is being built makes it
+    /// degraded.
     pub async fn check(&self) -> Health {
-        let checks = BTreeMap::from([("store", self.store().await), ("plugins", self.plugins())]);
+        let checks = BTreeMap::from([
+            ("store", self.store().await),
+            ("plugins", self.plugins()),
+            ("memory", self.memory()),
+        ]);
         let status = checks
             .values()
             .map(|c| c.status)
@@ -154,6 +159,23 @@ impl HealthService {
             status: HealthStatus::Degraded,
             detail: troubles.join("; "),
         }
+    }
+
+    fn memory(&self) -> Check {
+        let progress = self.ports.memory.index.progress();
+        let (status, detail) = if progress.building {
+            let detail = format!(
+                "the index is being built, {} records so far; searches go by words alone",
+                progress.indexed
+            );
+            (HealthStatus::Degraded, detail)
+        } else {
+            (
+                HealthStatus::Healthy,
+                format!("{} records indexed", progress.indexed),
+            )
+        };
+        Check { status, detail }
     }
 
     fn missing(&self) -> Vec<&'static str> {

@@ -17,6 +17,7 @@ mod flow_problem;
 mod flows;
 mod health;
 mod keys;
+mod memory;
 mod optimize;
 mod plugins;
 mod resources;
@@ -38,6 +39,10 @@ pub use events::{EVENTS_READ, EventService, Follower};
 pub use flows::{CriticalPath, FlowService, FlowView, Progress};
 pub use health::{Check, Health, HealthService, HealthStatus};
 pub use keys::{KeyService, NewKey, SECRET_MAX_CHARS, SECRET_MIN_CHARS};
+pub use memory::{
+    Consolidation, EmbeddingProgress, Found, MATCHES_MAX, MemoryConfig, MemoryService,
+    QUERY_MAX_BYTES, Remembered, SearchRequest, SearchResult,
+};
 pub use optimize::{
     Assignment, FlowFacts, ITERATIONS_DEFAULT, ITERATIONS_MAX, OptimizeRequest, Optimized,
     TIME_BUDGET_DEFAULT_MS, TIME_BUDGET_MAX_MS,
@@ -49,7 +54,7 @@ pub use tasks::{TaskService, TaskView};
 
 use crate::domain::{Clock, Communication, Timestamp};
 use crate::error::Result;
-use crate::ports::{Datastore, DatastoreExt, StrategyRuntime, WriteTx};
+use crate::ports::{Datastore, DatastoreExt, MemoryPorts, StrategyRuntime, WriteTx};
 
 /// What the services need to know; each field's default is the daemon's.
 #[derive(Clone, Debug)]
@@ -64,6 +69,8 @@ pub struct ServiceConfig {
     pub coordination_agents_max: usize,
     /// The key of the keyed hash under which secrets are kept. The default, all zeros, is for tests.
     pub pepper: [u8; 32],
+    /// Memories.
+    pub memory: MemoryConfig,
 }
 
 impl Default for ServiceConfig {
@@ -74,6 +81,7 @@ impl Default for ServiceConfig {
             allocation_attempts: 5,
             coordination_agents_max: 100,
             pepper: [0; 32],
+            memory: MemoryConfig::default(),
         }
     }
 }
@@ -95,6 +103,8 @@ pub struct Services {
     pub events: Arc<EventService>,
     /// API keys.
     pub keys: Arc<KeyService>,
+    /// Memories.
+    pub memories: Arc<MemoryService>,
     /// Plugins.
     pub plugins: Arc<PluginService>,
     /// Health and readiness.
@@ -109,10 +119,23 @@ impl Services {
         clock: Arc<dyn Clock>,
         config: ServiceConfig,
     ) -> Self {
+        Self::with_memory(store, runtime, clock, memory::keyword_only(), config)
+    }
+
+    /// As [`Services::new`], with vectors and an index for memories; without these, memories are
+    /// found by words through the datastore.
+    pub fn with_memory(
+        store: Arc<dyn Datastore>,
+        runtime: Arc<dyn StrategyRuntime>,
+        clock: Arc<dyn Clock>,
+        memory: MemoryPorts,
+        config: ServiceConfig,
+    ) -> Self {
         let ports = Ports {
             store,
             runtime,
             clock,
+            memory,
             config: Arc::new(config),
         };
         Self {
@@ -123,6 +146,7 @@ impl Services {
             analytics: Arc::new(AnalyticsService::new(ports.clone())),
             events: Arc::new(EventService::new(ports.clone())),
             keys: Arc::new(KeyService::new(ports.clone())),
+            memories: Arc::new(MemoryService::new(ports.clone())),
             plugins: Arc::new(PluginService::new(ports.clone())),
             health: Arc::new(HealthService::new(ports)),
         }
@@ -135,6 +159,7 @@ pub(crate) struct Ports {
     pub(crate) store: Arc<dyn Datastore>,
     pub(crate) runtime: Arc<dyn StrategyRuntime>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) memory: MemoryPorts,
     pub(crate) config: Arc<ServiceConfig>,
 }
 

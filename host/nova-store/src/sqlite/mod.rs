@@ -11,6 +11,7 @@ mod flows;
 mod kept;
 mod keys;
 mod listing;
+mod memories;
 mod open;
 mod readers;
 mod resources;

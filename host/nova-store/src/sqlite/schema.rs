@@ -15,7 +15,7 @@ use crate::error::StoreError;
 const APPLICATION_ID: i64 = 0x4E6F_7661;
 
 /// Every step, oldest first.
-const STEPS: &[&str] = &[STEP_1, STEP_EVENT_DETAIL];
+const STEPS: &[&str] = &[STEP_1, STEP_EVENT_DETAIL, STEP_MEMORIES];
 
 /// Refuses a database of another program or of a newer Nova, before anything is changed.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
@@ -261,4 +261,58 @@ CREATE TABLE api_keys (
 /// which is no name that a domain can have.
 const STEP_EVENT_DETAIL: &str = "
 ALTER TABLE events ADD COLUMN detail TEXT;
+";
+
+const STEP_MEMORIES: &str = "
+-- AUTOINCREMENT, because memories are removed and a position must not mean another one later.
+CREATE TABLE memories (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    memory_id BLOB NOT NULL UNIQUE,
+    domain TEXT NOT NULL,
+    agent_id TEXT,
+    layer TEXT NOT NULL,
+    content TEXT NOT NULL,
+    importance REAL NOT NULL,
+    context TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    provenance BLOB NOT NULL,            -- 16 bytes each, oldest first
+    occurrences INTEGER NOT NULL,
+    merged_into BLOB,
+    valid_from_ms INTEGER NOT NULL,
+    valid_to_ms INTEGER,
+    access_count INTEGER NOT NULL,
+    accessed_ms INTEGER,
+    created_ms INTEGER NOT NULL,
+    consolidated_ms INTEGER,
+    expires_ms INTEGER,
+    content_hash BLOB NOT NULL,
+    size_bytes INTEGER NOT NULL
+) STRICT;
+CREATE INDEX memories_by_domain ON memories (domain);
+CREATE INDEX memories_by_agent ON memories (domain, agent_id) WHERE agent_id IS NOT NULL;
+CREATE INDEX memories_by_content ON memories (content_hash);
+CREATE INDEX memories_to_consolidate ON memories (domain, agent_id)
+    WHERE layer = 'episodic' AND consolidated_ms IS NULL;
+CREATE INDEX memories_to_expire ON memories (expires_ms) WHERE expires_ms IS NOT NULL;
+
+CREATE TABLE memory_vectors (
+    memory INTEGER NOT NULL REFERENCES memories (position),
+    model TEXT NOT NULL,
+    vector BLOB NOT NULL,                -- f32, little-endian
+    PRIMARY KEY (memory, model)
+) STRICT, WITHOUT ROWID;
+
+-- The words only: the text itself is in memories.content.
+CREATE VIRTUAL TABLE memory_words USING fts5 (
+    text, content = '', contentless_delete = 1, tokenize = 'porter unicode61 remove_diacritics 2'
+);
+
+-- Kept with every memory, so that quotas cost nothing.
+CREATE TABLE memory_usage (
+    domain TEXT NOT NULL,
+    layer TEXT NOT NULL,
+    records INTEGER NOT NULL CHECK (records >= 0),
+    bytes INTEGER NOT NULL CHECK (bytes >= 0),
+    PRIMARY KEY (domain, layer)
+) STRICT, WITHOUT ROWID;
 ";

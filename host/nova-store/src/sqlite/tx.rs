@@ -3,15 +3,18 @@
 
 use std::cell::{Cell, RefCell};
 
-use nova_core::ports::{AllocationFilter, Page, PageRequest, ReadTx, TaskFilter, WriteTx};
+use nova_core::ports::{
+    AllocationFilter, MemoryFilter, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites, Page,
+    PageRequest, PendingEpisodes, ReadTx, StoredMemory, TaskFilter, WriteTx,
+};
 use nova_core::{
     Agent, AgentId, Allocation, AllocationId, ApiKey, Domain, Event, Flow, FlowId, FlowStatus,
-    NewEvent, Resource, ResourceId, Result, Task, TaskId, TaskStatus, Timestamp, Transition,
+    Memory, MemoryId, MemoryLayer, NewEvent, Resource, ResourceId, Result, Task, TaskId, TaskStatus, Timestamp, Transition,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement};
 
 use super::kept::Kept;
-use super::{agents, allocations, events, flows, keys, resources, tasks};
+use super::{agents, allocations, events, flows, keys, memories, resources, tasks};
 use crate::error::{StoreError, sql};
 
 /// The task that a job touched last: most steps of a task's life are written right after the
@@ -115,6 +118,29 @@ impl<'k, 'c> Tx<'k, 'c> {
         let mut statement = self.conn.prepare_cached(text).map_err(sql)?;
         let rows = statement.query_map(params, map).map_err(sql)?;
         rows.collect::<rusqlite::Result<_>>().map_err(sql)
+    }
+
+    /// The first rows of a text that was put together which `keep` lets through, at most `limit`.
+    pub(super) fn first_of<T>(
+        &self,
+        text: &str,
+        params: impl Params,
+        map: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+        keep: impl Fn(&T) -> bool,
+        limit: usize,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.conn.prepare_cached(text).map_err(sql)?;
+        let mut rows = statement.query(params).map_err(sql)?;
+        let mut found = Vec::new();
+        while found.len() < limit
+            && let Some(row) = rows.next().map_err(sql)?
+        {
+            let item = map(row).map_err(sql)?;
+            if keep(&item) {
+                found.push(item);
+            }
+        }
+        Ok(found)
     }
 
     /// Runs a statement that changes rows; gives their number.
@@ -267,5 +293,103 @@ impl WriteTx for Tx<'_, '_> {
     }
     fn append_daemon_event(&mut self, at: Timestamp, event: &NewEvent) -> Result<u64> {
         events::append(self, None, at, event)
+    }
+}
+
+impl MemoryReads for Tx<'_, '_> {
+    fn memory(&self, domain: &Domain, id: MemoryId) -> Result<Option<Memory>> {
+        memories::get(self, domain, id)
+    }
+    fn memories_of(&self, domain: &Domain, ids: &[MemoryId]) -> Result<Vec<Memory>> {
+        memories::of_ids(self, domain, ids)
+    }
+    fn stored_parts(&self, domain: &Domain, id: MemoryId) -> Result<(i64, Vec<MemoryVector>)> {
+        memories::parts(self, domain, id)
+    }
+    fn memories(
+        &self,
+        domain: &Domain,
+        filter: &MemoryFilter,
+        now: Timestamp,
+        page: PageRequest,
+    ) -> Result<Page<Memory>> {
+        memories::list(self, domain, filter, now, page)
+    }
+    fn memory_by_content(
+        &self,
+        domain: &Domain,
+        agent: Option<&AgentId>,
+        layer: MemoryLayer,
+        content_hash: &[u8; 32],
+        since: Timestamp,
+    ) -> Result<Option<Memory>> {
+        memories::by_content(self, domain, agent, layer, content_hash, since)
+    }
+    fn keyword_search(
+        &self,
+        domain: &Domain,
+        text: &str,
+        filter: &MemoryFilter,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Memory, f64)>> {
+        memories::search(self, domain, text, filter, now, limit)
+    }
+    fn memories_after(&self, position: i64, limit: usize) -> Result<Vec<StoredMemory>> {
+        memories::after(self, position, limit)
+    }
+    fn memories_without_vector(
+        &self,
+        model: &str,
+        position: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, Memory)>> {
+        memories::without_vector(self, model, position, limit)
+    }
+    fn vector_coverage(&self, model: &str) -> Result<(u64, u64)> {
+        memories::coverage(self, model)
+    }
+    fn memory_usage(&self, domain: &Domain) -> Result<MemoryUsage> {
+        memories::usage(self, domain)
+    }
+    fn pending_episodes(&self) -> Result<Vec<PendingEpisodes>> {
+        memories::pending(self)
+    }
+    fn waiting_episodes(
+        &self,
+        domain: &Domain,
+        agent: Option<&AgentId>,
+        limit: usize,
+    ) -> Result<Vec<StoredMemory>> {
+        memories::waiting(self, domain, agent, limit)
+    }
+    fn expired_memories(&self, now: Timestamp, limit: usize) -> Result<Vec<(Domain, MemoryId)>> {
+        memories::expired(self, now, limit)
+    }
+    fn retired_episodes(
+        &self,
+        before: Timestamp,
+        importance_below: f64,
+        limit: usize,
+    ) -> Result<Vec<(Domain, MemoryId)>> {
+        memories::retired(self, before, importance_below, limit)
+    }
+}
+
+impl MemoryWrites for Tx<'_, '_> {
+    fn insert_memory(&mut self, memory: &Memory, content_hash: &[u8; 32]) -> Result<i64> {
+        memories::insert(self, memory, content_hash)
+    }
+    fn update_memory(&mut self, memory: &Memory) -> Result<()> {
+        memories::update(self, memory)
+    }
+    fn touch_memories(&mut self, ids: &[(Domain, MemoryId)], at: Timestamp) -> Result<()> {
+        memories::touch(self, ids, at)
+    }
+    fn put_memory_vector(&mut self, id: MemoryId, vector: &MemoryVector) -> Result<()> {
+        memories::put_vector(self, id, vector)
+    }
+    fn delete_memory(&mut self, domain: &Domain, id: MemoryId) -> Result<bool> {
+        memories::delete(self, domain, id)
     }
 }

@@ -7,9 +7,10 @@ use parking_lot::Mutex;
 
 use crate::domain::{
     Agent, AgentId, Allocation, AllocationId, AllocationStatus, ApiKey, Domain, Event, Flow,
-    FlowId, FlowStatus, KeyId, NewEvent, Resource, ResourceId, Task, TaskId, TaskStatus, Timestamp,
+    FlowId, FlowStatus, KeyId, MemoryId, NewEvent, Resource, ResourceId, Task, TaskId, TaskStatus, Timestamp,
     Transition,
 };
+use super::memories::MemoryRow;
 use crate::error::{Error, Result};
 use crate::ports::{
     AllocationFilter, Datastore, EventFeed, Page, PageRequest, ReadCost, ReadJob, ReadTx,
@@ -82,7 +83,7 @@ impl Datastore for MemoryDatastore {
 
 /// Rows by the order in which they were made, found by key.
 #[derive(Clone)]
-struct Table<K, V> {
+pub(super) struct Table<K, V> {
     rows: BTreeMap<i64, V>,
     places: HashMap<K, i64>,
 }
@@ -97,11 +98,23 @@ impl<K, V> Default for Table<K, V> {
 }
 
 impl<K: std::hash::Hash + Eq, V: Clone> Table<K, V> {
-    fn get(&self, key: &K) -> Option<&V> {
+    pub(super) fn get(&self, key: &K) -> Option<&V> {
         self.rows.get(self.places.get(key)?)
     }
 
-    fn insert(&mut self, key: K, row: V) -> Result<()> {
+    /// A row with its place.
+    pub(super) fn entry(&self, key: &K) -> Option<(i64, &V)> {
+        let place = *self.places.get(key)?;
+        Some((place, self.rows.get(&place)?))
+    }
+
+    /// Rows after a place, in order.
+    pub(super) fn after(&self, place: i64) -> impl Iterator<Item = (i64, &V)> {
+        let rows = self.rows.range(place.saturating_add(1)..);
+        rows.map(|(place, row)| (*place, row))
+    }
+
+    pub(super) fn insert(&mut self, key: K, row: V) -> Result<()> {
         let place = self.rows.last_key_value().map_or(1, |(last, _)| last + 1);
         match self.places.insert(key, place) {
             None => {
@@ -112,7 +125,7 @@ impl<K: std::hash::Hash + Eq, V: Clone> Table<K, V> {
         }
     }
 
-    fn update(&mut self, key: &K, row: V) -> Result<()> {
+    pub(super) fn update(&mut self, key: &K, row: V) -> Result<()> {
         match self
             .places
             .get(key)
@@ -126,7 +139,7 @@ impl<K: std::hash::Hash + Eq, V: Clone> Table<K, V> {
         }
     }
 
-    fn remove(&mut self, key: &K) -> Result<()> {
+    pub(super) fn remove(&mut self, key: &K) -> Result<()> {
         let place = self
             .places
             .remove(key)
@@ -135,7 +148,7 @@ impl<K: std::hash::Hash + Eq, V: Clone> Table<K, V> {
         Ok(())
     }
 
-    fn page(&self, page: PageRequest, keep: impl Fn(&V) -> bool) -> Page<V> {
+    pub(super) fn page(&self, page: PageRequest, keep: impl Fn(&V) -> bool) -> Page<V> {
         let end = page.before.unwrap_or(i64::MAX);
         let mut found = self.rows.range(..end).rev().filter(|(_, row)| keep(row));
         let part: Vec<(&i64, &V)> = found.by_ref().take(page.limit).collect();
@@ -149,7 +162,7 @@ impl<K: std::hash::Hash + Eq, V: Clone> Table<K, V> {
         }
     }
 
-    fn all(&self, keep: impl Fn(&V) -> bool) -> Vec<V> {
+    pub(super) fn all(&self, keep: impl Fn(&V) -> bool) -> Vec<V> {
         self.rows
             .values()
             .filter(|row| keep(row))
@@ -159,7 +172,7 @@ impl<K: std::hash::Hash + Eq, V: Clone> Table<K, V> {
 }
 
 #[derive(Clone, Default)]
-struct State {
+pub(super) struct State {
     tasks: Table<TaskId, Task>,
     transitions: HashMap<TaskId, Vec<Transition>>,
     flows: Table<(Domain, FlowId), Flow>,
@@ -167,6 +180,7 @@ struct State {
     resources: Table<(Domain, ResourceId), Resource>,
     allocations: Table<AllocationId, Allocation>,
     keys: Table<KeyId, ApiKey>,
+    pub(super) memories: Table<MemoryId, MemoryRow>,
     events: Vec<Event>,
     newest_seq: u64,
 }

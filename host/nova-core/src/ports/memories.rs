@@ -1,0 +1,171 @@
+//! The datastore's part for memories: records, their vectors, and keyword search.
+
+use crate::domain::{AgentId, Domain, Memory, MemoryId, MemoryLayer, MetadataFilter, Timestamp};
+use crate::error::Result;
+
+use super::datastore::{Page, PageRequest};
+
+/// Which memories; every part that is set must hold.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct MemoryFilter {
+    /// Of this layer.
+    pub layer: Option<MemoryLayer>,
+    /// Of this agent.
+    pub agent_id: Option<AgentId>,
+    /// Whose metadata passes.
+    pub metadata: MetadataFilter,
+    /// Stored at this time or later.
+    pub since: Option<Timestamp>,
+    /// Stored before this time.
+    pub until: Option<Timestamp>,
+    /// At least as important.
+    pub min_importance: Option<f64>,
+    /// Statements that no longer hold, too.
+    pub superseded: bool,
+}
+
+impl MemoryFilter {
+    /// Whether a record passes at `now`: not expired, not merged away, and as asked for.
+    pub fn matches(&self, memory: &Memory, now: Timestamp) -> bool {
+        memory.merged_into.is_none()
+            && memory.expires_at.is_none_or(|end| end > now)
+            && (self.superseded || memory.valid_to.is_none())
+            && self.layer.is_none_or(|layer| layer == memory.layer)
+            && (self.agent_id.is_none() || self.agent_id == memory.agent_id)
+            && self.since.is_none_or(|since| memory.created_at >= since)
+            && self.until.is_none_or(|until| memory.created_at < until)
+            && self.min_importance.is_none_or(|least| memory.importance >= least)
+            && self.metadata.matches(&memory.metadata)
+    }
+}
+
+/// A vector of a memory, and the model that made it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct MemoryVector {
+    /// The model's id; [`CLIENT_MODEL`] for what the client brought.
+    pub model: String,
+    /// Finite, not all zero.
+    pub vector: Vec<f32>,
+}
+
+/// The model id of vectors that clients bring themselves.
+pub const CLIENT_MODEL: &str = "client";
+
+/// A memory with all that an index needs to know of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StoredMemory {
+    /// The order of storing.
+    pub position: i64,
+    /// The record.
+    pub memory: Memory,
+    /// Its vectors, at most one a model.
+    pub vectors: Vec<MemoryVector>,
+}
+
+/// What one domain's memories take.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct MemoryUsage {
+    /// Records of each layer.
+    pub episodic: u64,
+    /// Records of each layer.
+    pub semantic: u64,
+    /// Bytes of their contents, contexts and metadata.
+    pub bytes: u64,
+}
+
+/// Agents with episodes that wait for consolidation.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PendingEpisodes {
+    /// In this domain.
+    pub domain: Domain,
+    /// Of this agent; none = of nobody in particular.
+    pub agent_id: Option<AgentId>,
+    /// How many wait.
+    pub episodes: u64,
+    /// The most important of them.
+    pub importance: f64,
+    /// When the oldest was stored.
+    pub oldest: Timestamp,
+}
+
+/// Reads of memories.
+pub trait MemoryReads {
+    /// One memory, merged and expired ones too.
+    fn memory(&self, domain: &Domain, id: MemoryId) -> Result<Option<Memory>>;
+    /// Memories of these ids, those that the domain has, in the order asked.
+    fn memories_of(&self, domain: &Domain, ids: &[MemoryId]) -> Result<Vec<Memory>>;
+    /// A memory's position and vectors; it exists.
+    fn stored_parts(&self, domain: &Domain, id: MemoryId) -> Result<(i64, Vec<MemoryVector>)>;
+    /// Memories that pass, newest first.
+    fn memories(
+        &self,
+        domain: &Domain,
+        filter: &MemoryFilter,
+        now: Timestamp,
+        page: PageRequest,
+    ) -> Result<Page<Memory>>;
+    /// The newest memory with this content hash of this agent and layer, stored at `since` or later.
+    fn memory_by_content(
+        &self,
+        domain: &Domain,
+        agent: Option<&AgentId>,
+        layer: MemoryLayer,
+        content_hash: &[u8; 32],
+        since: Timestamp,
+    ) -> Result<Option<Memory>>;
+    /// Memories that pass and match one of the words of `text`, best first, each with its BM25 score
+    /// (higher is better); at most `limit`. Reads what is committed.
+    fn keyword_search(
+        &self,
+        domain: &Domain,
+        text: &str,
+        filter: &MemoryFilter,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Memory, f64)>>;
+    /// Memories of every domain after a position, in order, with their vectors; at most `limit`.
+    fn memories_after(&self, position: i64, limit: usize) -> Result<Vec<StoredMemory>>;
+    /// Memories after a position that have no vector of `model`, in order; at most `limit`.
+    fn memories_without_vector(
+        &self,
+        model: &str,
+        position: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, Memory)>>;
+    /// How many memories there are, and how many of them have a vector of `model`.
+    fn vector_coverage(&self, model: &str) -> Result<(u64, u64)>;
+    /// What a domain's memories take.
+    fn memory_usage(&self, domain: &Domain) -> Result<MemoryUsage>;
+    /// Agents with episodes that wait for consolidation.
+    fn pending_episodes(&self) -> Result<Vec<PendingEpisodes>>;
+    /// Episodes of one agent that wait for consolidation, oldest first, with their vectors.
+    fn waiting_episodes(
+        &self,
+        domain: &Domain,
+        agent: Option<&AgentId>,
+        limit: usize,
+    ) -> Result<Vec<StoredMemory>>;
+    /// Memories whose time is over, at most `limit`.
+    fn expired_memories(&self, now: Timestamp, limit: usize) -> Result<Vec<(Domain, MemoryId)>>;
+    /// Consolidated episodes older than a time and less important than a bound, at most `limit`.
+    fn retired_episodes(
+        &self,
+        before: Timestamp,
+        importance_below: f64,
+        limit: usize,
+    ) -> Result<Vec<(Domain, MemoryId)>>;
+}
+
+/// Writes of memories.
+pub trait MemoryWrites: MemoryReads {
+    /// Adds a memory; it is found by its words from the commit on. Gives its position.
+    fn insert_memory(&mut self, memory: &Memory, content_hash: &[u8; 32]) -> Result<i64>;
+    /// Replaces what may change of a memory: all but its content, layer, agent and metadata.
+    fn update_memory(&mut self, memory: &Memory) -> Result<()>;
+    /// Counts accesses.
+    fn touch_memories(&mut self, ids: &[(Domain, MemoryId)], at: Timestamp) -> Result<()>;
+    /// Puts a vector in the place of the one of the same model.
+    fn put_memory_vector(&mut self, id: MemoryId, vector: &MemoryVector) -> Result<()>;
+    /// Removes a memory with its vectors; whether there was one.
+    fn delete_memory(&mut self, domain: &Domain, id: MemoryId) -> Result<bool>;
+}

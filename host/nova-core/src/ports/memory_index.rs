@@ -1,0 +1,192 @@
+//! What memory needs beside the datastore: vectors of texts, and a fast index over everything.
+//!
+//! Both are derived: the datastore keeps what counts, and the index is built from it at each start.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::memories::{MemoryFilter, StoredMemory};
+use crate::domain::{Domain, MemoryId, Timestamp};
+use crate::error::Result;
+
+/// Turns texts into vectors.
+#[async_trait]
+pub trait Embedder: Send + Sync + 'static {
+    /// Names the model: vectors of different names are never compared.
+    fn model(&self) -> &str;
+    /// Whether it answers in microseconds, so that a write may wait for it.
+    fn is_local(&self) -> bool;
+    /// One vector a text, each of length 1 (or all zero where nothing of the text is known).
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] when the provider does not answer.
+    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>>;
+}
+
+/// Which legs a search stands on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SearchMode {
+    /// Words and vectors.
+    #[default]
+    Hybrid,
+    /// Words alone.
+    Keyword,
+    /// Vectors alone.
+    Vector,
+}
+
+impl SearchMode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::Hybrid, Self::Keyword, Self::Vector];
+
+    /// The wire name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hybrid => "hybrid",
+            Self::Keyword => "keyword",
+            Self::Vector => "vector",
+        }
+    }
+
+    /// The mode of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|m| m.as_str() == text)
+    }
+}
+
+/// How the parts of a score are weighed.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Ranking {
+    /// Weight of the keyword leg's z-score.
+    pub keyword_weight: f64,
+    /// Weight of the vector leg's z-score.
+    pub vector_weight: f64,
+    /// Half-life of an episode, in seconds; infinite = no decay.
+    pub episodic_half_life_s: f64,
+    /// Half-life of knowledge, in seconds; infinite = no decay.
+    pub semantic_half_life_s: f64,
+    /// What is left of the recency factor in the end, 0 to 1.
+    pub recency_floor: f64,
+    /// How far importance 0 or 1 moves a score down or up from importance 0.5, 0 to 1.
+    pub importance_weight: f64,
+}
+
+impl Default for Ranking {
+    fn default() -> Self {
+        Self {
+            keyword_weight: 1.0,
+            vector_weight: 1.0,
+            episodic_half_life_s: 30.0 * 86_400.0,
+            semantic_half_life_s: f64::INFINITY,
+            recency_floor: 0.5,
+            importance_weight: 0.2,
+        }
+    }
+}
+
+impl Ranking {
+    /// The recency factor of a record of this age.
+    pub fn recency(&self, layer: crate::domain::MemoryLayer, age_s: f64) -> f64 {
+        let half_life = match layer {
+            crate::domain::MemoryLayer::Episodic => self.episodic_half_life_s,
+            crate::domain::MemoryLayer::Semantic => self.semantic_half_life_s,
+        };
+        if half_life.is_infinite() {
+            return 1.0;
+        }
+        let left = (-age_s.max(0.0) / half_life).exp2();
+        self.recency_floor + (1.0 - self.recency_floor) * left
+    }
+
+    /// The importance factor.
+    pub fn importance(&self, importance: f64) -> f64 {
+        1.0 + self.importance_weight * 2.0 * (importance - 0.5)
+    }
+
+    /// The whole score: `ln(1 + e^relevance)`, which is positive and grows with the relevance, times
+    /// recency and importance.
+    pub fn score(&self, relevance: f64, recency: f64, importance: f64) -> f64 {
+        // The same without overflow for large relevances.
+        let positive = relevance.max(0.0) + (-relevance.abs()).exp().ln_1p();
+        positive * recency * self.importance(importance)
+    }
+}
+
+/// A search of one domain.
+#[derive(Clone, Debug)]
+pub struct IndexQuery {
+    /// Words; none in a search by vector alone.
+    pub text: Option<String>,
+    /// A vector, and the model that made it.
+    pub vector: Option<(String, Vec<f32>)>,
+    /// Which legs.
+    pub mode: SearchMode,
+    /// What is let through, inside the search.
+    pub filter: MemoryFilter,
+    /// The moment for recency and expiry.
+    pub now: Timestamp,
+    /// How the parts are weighed.
+    pub ranking: Ranking,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// Something found.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Hit {
+    /// Which memory.
+    pub memory_id: MemoryId,
+    /// The whole score.
+    pub score: f64,
+    /// The parts.
+    pub scores: LegScores,
+}
+
+/// The parts of a score.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct LegScores {
+    /// BM25; 0 = no word matches.
+    pub keyword: f64,
+    /// Cosine, -1 to 1; 0 where there is no vector.
+    pub vector: f64,
+    /// The recency factor.
+    pub recency: f64,
+    /// The record's importance.
+    pub importance: f64,
+}
+
+/// How far the index is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct IndexProgress {
+    /// Records that it has.
+    pub indexed: u64,
+    /// Whether everything stored before the start is in it.
+    pub complete: bool,
+    /// Whether it will be complete; not so where there is no index.
+    pub building: bool,
+}
+
+/// The fast index over all memories, in memory.
+#[async_trait]
+pub trait MemoryIndex: Send + Sync + 'static {
+    /// Adds a record, or puts it in the place of what it was.
+    fn put(&self, stored: &StoredMemory);
+    /// Takes a record out.
+    fn remove(&self, domain: &Domain, id: MemoryId);
+    /// The best matches, best first.
+    async fn search(&self, domain: &Domain, query: IndexQuery) -> Result<Vec<Hit>>;
+    /// How far it is.
+    fn progress(&self) -> IndexProgress;
+    /// Everything stored before the start is in it now.
+    fn mark_complete(&self);
+}
+
+/// The parts that memory stands on.
+#[derive(Clone)]
+pub struct MemoryPorts {
+    /// Makes vectors.
+    pub embedder: Arc<dyn Embedder>,
+    /// Finds.
+    pub index: Arc<dyn MemoryIndex>,
+}

@@ -1,0 +1,324 @@
+//! Memories: stored, found, consolidated, forgotten.
+//!
+//! The datastore keeps what counts and finds by words; the index, derived from it, finds by words and
+//! vectors at once. A record is in both before its storing is acknowledged, so that a search
+//! sees every write that was answered.
+
+mod consolidate;
+mod fallback;
+mod load;
+mod search;
+mod statement;
+mod upkeep;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use parking_lot::Mutex;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+pub use consolidate::Consolidation;
+pub use load::EmbeddingProgress;
+pub use search::{Found, MATCHES_MAX, QUERY_MAX_BYTES, SearchRequest, SearchResult};
+
+use super::Ports;
+use crate::domain::memory::check_unit;
+use crate::domain::{Domain, Memory, MemoryId, NewMemory, Timestamp};
+use crate::error::{Error, Result};
+use crate::ports::{
+    CLIENT_MODEL, DatastoreExt, MemoryFilter, MemoryPorts, MemoryUsage, MemoryVector, Page,
+    PageRequest, Ranking, ReadCost, StoredMemory,
+};
+
+/// Texts longer than this are embedded off the request's thread, in bytes.
+const EMBED_INLINE_MAX_BYTES: usize = 64 * 1024;
+
+/// What memory needs to know; each field's default is the daemon's.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct MemoryConfig {
+    /// The same content of the same agent within so many seconds is the same memory: a day.
+    pub same_within_s: f64,
+    /// Most records of one domain: 5 million.
+    pub records_max: u64,
+    /// Most bytes of contents, contexts and metadata of one domain: 4 GiB.
+    pub bytes_max: u64,
+    /// How the parts of a score are weighed.
+    pub ranking: Ranking,
+    /// Episodes that wait before an agent's are consolidated: 10.
+    pub consolidate_episodes: u64,
+    /// Importance of one episode that does not wait: 0.8.
+    pub consolidate_importance: f64,
+    /// Seconds that the oldest episode waits at most: 300.
+    pub consolidate_after_s: f64,
+    /// Seconds that a consolidated episode is kept at least; infinite = for ever, the default.
+    pub episode_retention_s: f64,
+    /// Episodes at least so important are kept for ever: 0.8.
+    pub episode_keep_importance: f64,
+}
+
+impl Default for MemoryConfig {
+    fn default() -> Self {
+        Self {
+            same_within_s: 86_400.0,
+            records_max: 5_000_000,
+            bytes_max: 4 << 30,
+            ranking: Ranking::default(),
+            consolidate_episodes: 10,
+            consolidate_importance: 0.8,
+            consolidate_after_s: 300.0,
+            episode_retention_s: f64::INFINITY,
+            episode_keep_importance: 0.8,
+        }
+    }
+}
+
+/// What came of storing a memory.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Remembered {
+    /// The record.
+    pub memory: Memory,
+    /// Whether it was there already, and was only counted again.
+    pub known: bool,
+}
+
+/// Use cases of memories.
+pub struct MemoryService {
+    ports: Ports,
+    /// Accesses that are not yet in the datastore.
+    touched: Mutex<HashMap<(Domain, MemoryId), u64>>,
+    /// Every record up to this position has a vector of the present model.
+    embedded_to: AtomicI64,
+    /// One consolidation at a time.
+    consolidating: tokio::sync::Mutex<()>,
+}
+
+impl MemoryService {
+    pub(super) fn new(ports: Ports) -> Self {
+        Self {
+            ports,
+            embedded_to: AtomicI64::new(0),
+            touched: Mutex::default(),
+            consolidating: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The parts that memory stands on.
+    pub fn parts(&self) -> &MemoryPorts {
+        &self.ports.memory
+    }
+
+    /// Stores a memory, or recognises it: the same content of the same agent, layer and domain within
+    /// [`MemoryConfig::same_within_s`] is the same memory.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] names the field; [`Error::Conflict`] when the domain is full.
+    pub async fn store(&self, domain: &Domain, new: NewMemory) -> Result<Remembered> {
+        new.check()?;
+        let mut vectors: Vec<MemoryVector> = new
+            .embedding
+            .iter()
+            .map(|vector| MemoryVector {
+                model: CLIENT_MODEL.to_owned(),
+                vector: vector.clone(),
+            })
+            .collect();
+        vectors.extend(self.vector_now(&new).await);
+        let hash = content_hash(&new);
+        let (config, domain) = (self.ports.config.memory, domain.clone());
+        let (stored, known) = self
+            .ports
+            .write(move |tx, now| {
+                let since = now.plus_s(-config.same_within_s);
+                let agent = new.agent_id.as_ref();
+                let same = tx.memory_by_content(&domain, agent, new.layer, &hash, since)?;
+                if let Some(mut memory) = same.filter(|m| m.expires_at.is_none_or(|end| end > now)) {
+                    tx.touch_memories(&[(domain, memory.memory_id)], now)?;
+                    memory.access_count += 1;
+                    memory.accessed_at = Some(now);
+                    let stored = StoredMemory {
+                        position: 0,
+                        memory,
+                        vectors: Vec::new(),
+                    };
+                    return Ok((stored, true));
+                }
+                check_quota(&tx.memory_usage(&domain)?, &config, &new)?;
+                let memory = record(domain, new, now);
+                let position = tx.insert_memory(&memory, &hash)?;
+                for vector in &vectors {
+                    tx.put_memory_vector(memory.memory_id, vector)?;
+                }
+                let stored = StoredMemory {
+                    position,
+                    memory,
+                    vectors,
+                };
+                Ok((stored, false))
+            })
+            .await?;
+        if !known {
+            self.ports.memory.index.put(&stored);
+        }
+        Ok(Remembered {
+            memory: stored.memory,
+            known,
+        })
+    }
+
+    /// The text's vector, where it takes microseconds; else the background makes it.
+    async fn vector_now(&self, new: &NewMemory) -> Option<MemoryVector> {
+        if !self.ports.memory.embedder.is_local() {
+            return None;
+        }
+        let text = crate::domain::memory::searchable_text(&new.content);
+        if text.len() > EMBED_INLINE_MAX_BYTES {
+            return None;
+        }
+        let model = self.ports.memory.embedder.model().to_owned();
+        let mut vectors = self.ports.memory.embedder.embed(vec![text]).await.ok()?;
+        let vector = vectors.pop().filter(|v| v.iter().any(|x| *x != 0.0))?;
+        Some(MemoryVector { model, vector })
+    }
+
+    /// One memory; counts as an access.
+    ///
+    /// # Errors
+    /// [`Error::ResourceNotFound`], also for one whose time is over.
+    pub async fn get(&self, domain: &Domain, id: MemoryId) -> Result<Memory> {
+        let (of, now) = (domain.clone(), self.ports.clock.now());
+        let found = self
+            .ports
+            .store
+            .read(ReadCost::Point, move |tx| tx.memory(&of, id))
+            .await?;
+        let mut memory = found
+            .filter(|m| m.expires_at.is_none_or(|end| end > now))
+            .ok_or_else(|| Error::not_found("memory", id))?;
+        memory.access_count += self.touch(domain, id);
+        memory.accessed_at = Some(now);
+        Ok(memory)
+    }
+
+    /// Memories, newest first. Not an access.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for an importance outside 0 to 1.
+    pub async fn list(
+        &self,
+        domain: &Domain,
+        filter: MemoryFilter,
+        page: PageRequest,
+    ) -> Result<Page<Memory>> {
+        if let Some(least) = filter.min_importance {
+            check_unit("min_importance", least)?;
+        }
+        let (domain, now) = (domain.clone(), self.ports.clock.now());
+        self.ports
+            .store
+            .read(ReadCost::Scan, move |tx| {
+                tx.memories(&domain, &filter, now, page)
+            })
+            .await
+    }
+
+    /// Forgets one memory.
+    ///
+    /// # Errors
+    /// [`Error::ResourceNotFound`].
+    pub async fn forget(&self, domain: &Domain, id: MemoryId) -> Result<()> {
+        let of = domain.clone();
+        let gone = self
+            .ports
+            .write(move |tx, _| tx.delete_memory(&of, id))
+            .await?;
+        if !gone {
+            return Err(Error::not_found("memory", id));
+        }
+        self.ports.memory.index.remove(domain, id);
+        Ok(())
+    }
+
+    /// What a domain's memories take.
+    ///
+    /// # Errors
+    /// As the datastore's.
+    pub async fn usage(&self, domain: &Domain) -> Result<MemoryUsage> {
+        let domain = domain.clone();
+        self.ports
+            .store
+            .read(ReadCost::Point, move |tx| tx.memory_usage(&domain))
+            .await
+    }
+
+    /// Counts an access; gives those that are not yet in the datastore.
+    fn touch(&self, domain: &Domain, id: MemoryId) -> u64 {
+        let mut touched = self.touched.lock();
+        let count = touched.entry((domain.clone(), id)).or_default();
+        *count += 1;
+        *count
+    }
+}
+
+fn record(domain: Domain, new: NewMemory, now: Timestamp) -> Memory {
+    let created_at = new.at.filter(|at| *at <= now).unwrap_or(now);
+    Memory {
+        memory_id: MemoryId::generate(),
+        domain,
+        agent_id: new.agent_id,
+        layer: new.layer,
+        content: new.content,
+        importance: new.importance,
+        context: new.context,
+        metadata: new.metadata,
+        provenance: Vec::new(),
+        occurrences: 1,
+        merged_into: None,
+        valid_from: created_at,
+        valid_to: None,
+        access_count: 0,
+        accessed_at: None,
+        created_at,
+        consolidated_at: None,
+        expires_at: new.ttl_s.map(|ttl| now.plus_s(ttl)),
+    }
+}
+
+/// What makes two contents the same.
+pub(super) fn content_hash(new: &NewMemory) -> [u8; 32] {
+    // A map's keys are sorted, so that equal objects have equal texts.
+    Sha256::digest(new.content.to_string()).into()
+}
+
+fn check_quota(usage: &MemoryUsage, config: &MemoryConfig, new: &NewMemory) -> Result<()> {
+    let records = usage.episodic + usage.semantic;
+    if records >= config.records_max {
+        return Err(Error::conflict(
+            format!(
+                "the domain has {records} memories, at most {} are allowed; forget some first",
+                config.records_max
+            ),
+            json!({"limit": "memory.records_max", "records": records}),
+        ));
+    }
+    let size = new.content.to_string().len() as u64;
+    if usage.bytes + size > config.bytes_max {
+        return Err(Error::conflict(
+            format!(
+                "the domain's memories take {} bytes, at most {} are allowed; forget some first",
+                usage.bytes, config.bytes_max
+            ),
+            json!({"limit": "memory.bytes_max", "bytes": usage.bytes}),
+        ));
+    }
+    Ok(())
+}
+
+/// Memory without an index: found by words through the datastore. What [`super::Services::new`] begins with.
+pub(super) fn keyword_only() -> MemoryPorts {
+    MemoryPorts {
+        embedder: Arc::new(fallback::NoEmbedder),
+        index: Arc::new(fallback::NoIndex),
+    }
+}

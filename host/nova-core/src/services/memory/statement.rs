@@ -1,0 +1,193 @@
+//! Statements compared: which say the same, and which takes another's place.
+//!
+//! Deterministic, over words and vectors: no model is asked. Two statements are the same when they share
+//! nearly all their words ([`SAME_WORDS`]), or most of them ([`CLOSE_WORDS`]) with nearly the same
+//! vector ([`SAME_COSINE`]); numbers and negations must agree in either case, since "at 3" and "at 4", or
+//! "likes" and "does not like", differ in one word and in everything. One statement takes another's place when both
+//! carry the same `fact` in their metadata, or say something else with the same subject and verb
+//! ("Ann lives in Bonn", "Ann lives in Kiel").
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::domain::Memory;
+use crate::ports::{MemoryVector, StoredMemory};
+
+/// Jaccard index of the words from which two statements are the same.
+const SAME_WORDS: f64 = 0.8;
+/// As above, where the vectors agree too.
+const CLOSE_WORDS: f64 = 0.5;
+/// Cosine from which vectors agree.
+const SAME_COSINE: f64 = 0.92;
+/// Words that carry no meaning of their own.
+const FILLERS: [&str; 24] = [
+    "a", "an", "the", "of", "to", "in", "on", "at", "and", "or", "is", "are", "was", "were", "be",
+    "been", "it", "that", "this", "with", "for", "by", "as", "just",
+];
+/// Words that turn a statement around.
+const NEGATIONS: [&str; 8] = [
+    "not", "no", "never", "none", "nobody", "nothing", "without", "cannot",
+];
+/// Verbs of state: what follows them is the statement's value.
+const VERBS: [&str; 20] = [
+    "is", "are", "was", "were", "has", "have", "had", "likes", "like", "loves", "prefers", "wants",
+    "needs", "lives", "works", "owns", "uses", "knows", "believes", "plans",
+];
+
+/// A statement prepared for comparing.
+pub(super) struct Statement {
+    words: BTreeSet<String>,
+    numbers: BTreeSet<String>,
+    negations: usize,
+    /// Everything up to and with the first verb of state.
+    stem: Option<Vec<String>>,
+    fact: Option<String>,
+    vectors: Vec<MemoryVector>,
+}
+
+impl Statement {
+    pub(super) fn of(stored: &StoredMemory) -> Self {
+        Self::new(&stored.memory, stored.vectors.clone())
+    }
+
+    pub(super) fn new(memory: &Memory, vectors: Vec<MemoryVector>) -> Self {
+        let tokens = tokens(&memory.text());
+        let stem = tokens
+            .iter()
+            .take(8)
+            .position(|t| VERBS.contains(&t.as_str()))
+            .filter(|verb| *verb > 0)
+            .map(|verb| tokens[..=verb].to_vec());
+        let negations = tokens.iter().filter(|t| is_negation(t)).count();
+        let numbers = tokens
+            .iter()
+            .filter(|t| t.chars().any(|c| c.is_ascii_digit()))
+            .cloned()
+            .collect();
+        let words = tokens
+            .into_iter()
+            .filter(|t| !FILLERS.contains(&t.as_str()))
+            .collect();
+        let fact = match memory.metadata.get("fact") {
+            Some(Value::String(fact)) => Some(fact.clone()),
+            _ => None,
+        };
+        Self {
+            words,
+            numbers,
+            negations,
+            stem,
+            fact,
+            vectors,
+        }
+    }
+
+    /// Whether both say the same.
+    pub(super) fn same_as(&self, other: &Self) -> bool {
+        if self.numbers != other.numbers || self.negations != other.negations {
+            return false;
+        }
+        let words = jaccard(&self.words, &other.words);
+        words >= SAME_WORDS
+            || words >= CLOSE_WORDS && self.cosine(other).is_some_and(|c| c >= SAME_COSINE)
+    }
+
+    /// Whether this newer statement takes the older one's place.
+    pub(super) fn supersedes(&self, older: &Self) -> bool {
+        if self.fact.is_some() && self.fact == older.fact {
+            return true;
+        }
+        self.stem.is_some() && self.stem == older.stem && !self.same_as(older)
+    }
+
+    fn cosine(&self, other: &Self) -> Option<f64> {
+        self.vectors.iter().find_map(|a| {
+            let b = other.vectors.iter().find(|b| b.model == a.model)?;
+            cosine(&a.vector, &b.vector)
+        })
+    }
+}
+
+fn is_negation(token: &str) -> bool {
+    NEGATIONS.contains(&token) || token.ends_with("n't")
+}
+
+fn tokens(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '\'')
+        .map(|word| word.trim_matches('\'').to_lowercase())
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+fn jaccard(a: &BTreeSet<String>, b: &BTreeSet<String>) -> f64 {
+    let common = a.intersection(b).count();
+    let all = a.len() + b.len() - common;
+    if all == 0 {
+        return 0.0;
+    }
+    common as f64 / all as f64
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> Option<f64> {
+    if a.len() != b.len() {
+        return None;
+    }
+    let dot = |x: &[f32], y: &[f32]| -> f64 {
+        x.iter()
+            .zip(y)
+            .map(|(x, y)| f64::from(*x) * f64::from(*y))
+            .sum()
+    };
+    let norm = (dot(a, a) * dot(b, b)).sqrt();
+    (norm > 0.0).then(|| dot(a, b) / norm)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::{Domain, NewMemory, Timestamp};
+
+    fn statement(text: &str) -> Statement {
+        let new = NewMemory {
+            content: json!(text),
+            ..NewMemory::default()
+        };
+        let memory = super::super::record(Domain::default(), new, Timestamp::from_millis(0));
+        Statement::new(&memory, Vec::new())
+    }
+
+    #[test]
+    fn the_same_is_told_from_the_similar() {
+        let cases = [
+            ("The sky is blue", "the sky is blue!", true),
+            ("Ann likes green tea", "Ann likes green tea.", true),
+            ("Ann likes green tea", "Ann likes black coffee", false),
+            ("The meeting starts at 3", "The meeting starts at 4", false),
+            ("Bob likes Ann", "Bob does not like Ann", false),
+            ("Bob isn't here today", "Bob is here today", false),
+        ];
+        for (a, b, same) in cases {
+            assert_eq!(statement(a).same_as(&statement(b)), same, "{a} / {b}");
+        }
+    }
+
+    #[test]
+    fn another_value_of_the_same_subject_takes_its_place() {
+        let cases = [
+            ("Ann lives in Kiel", "Ann lives in Bonn", true),
+            ("Ann lives in Bonn", "Ann lives in Bonn!", false),
+            ("Bob lives in Kiel", "Ann lives in Bonn", false),
+            ("Run the tests", "Run the build", false),
+        ];
+        for (newer, older, expected) in cases {
+            assert_eq!(
+                statement(newer).supersedes(&statement(older)),
+                expected,
+                "{newer} / {older}"
+            );
+        }
+    }
+}
