@@ -28,10 +28,17 @@ fn dependencies_point_one_way() {
         ("nova-core", &[]),
         ("nova-store", &["nova-core"]),
         ("nova-runtime", &["nova-core"]),
+        ("nova-memory", &["nova-core"]),
         ("nova-api", &["nova-core"]),
         (
             "nova",
-            &["nova-api", "nova-core", "nova-runtime", "nova-store"],
+            &[
+                "nova-api",
+                "nova-core",
+                "nova-memory",
+                "nova-runtime",
+                "nova-store",
+            ],
         ),
         ("xtask", &[]),
     ];
@@ -43,6 +50,7 @@ fn dependencies_point_one_way() {
         ("wasmtime", &["nova-runtime"]),
         ("wasmtime-wasi", &["nova-runtime"]),
         ("notify", &["nova-runtime"]),
+        ("model2vec-rs", &["nova-memory"]),
         ("rusqlite", &["nova-store"]),
         ("anyhow", &["nova", "xtask"]),
         ("figment", &["nova"]),

@@ -30,7 +30,7 @@ Every answer carries `X-Request-ID` (yours, when it is 1–128 of `[A-Za-z0-9._-
 `X-Response-Time` in seconds. Unknown fields and query parameters are refused. Lists are newest
 first; `next_cursor` leads to the next part.";
 
-const TAGS: [(&str, &str); 7] = [
+const TAGS: [(&str, &str); 8] = [
     ("service", "Health, documentation, metrics"),
     ("tasks", "What is to be done"),
     ("agents", "Who does the work"),
@@ -38,6 +38,10 @@ const TAGS: [(&str, &str); 7] = [
     (
         "resources",
         "What there is a limited amount of, and who has it",
+    ),
+    (
+        "memory",
+        "What agents have lived through, and what they know",
     ),
     ("analytics", "What the recorded events show"),
     ("plugins", "The strategies that are installed"),

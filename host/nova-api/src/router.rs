@@ -62,6 +62,8 @@ pub(crate) const AGENT: &str = "/api/orchestration/agents/{agent_id}";
 pub(crate) const FLOW: &str = "/api/orchestration/flows/{flow_id}";
 /// Where one resource is found.
 pub(crate) const RESOURCE: &str = "/api/orchestration/resources/{resource_id}";
+/// Where one memory is found.
+pub(crate) const MEMORY: &str = "/api/orchestration/memory/{memory_id}";
 /// Where allocations are listed.
 pub(crate) const ALLOCATIONS: &str = "/api/orchestration/resources/allocations";
 /// Where one allocation is found.
@@ -132,6 +134,15 @@ route_table! {
     GET ALLOCATIONS, READ => allocations::list;
     GET ALLOCATION, READ => allocations::get;
     POST "/api/orchestration/resources/allocations/{allocation_id}/release", WRITE => allocations::release;
+
+    GET "/api/orchestration/memory", READ => memory::list;
+    POST "/api/orchestration/memory/store", WRITE => memory::store;
+    POST "/api/orchestration/memory/search", READ => memory::search;
+    POST "/api/orchestration/memory/consolidate", WRITE => memory::consolidate;
+    POST "/api/orchestration/memory/forget", WRITE => memory::forget;
+    GET "/api/orchestration/memory/usage", READ => memory::usage;
+    GET MEMORY, READ => memory::get;
+    DELETE MEMORY, WRITE => memory::delete;
 
     GET "/api/plugins", READ => plugins::list;
     GET "/api/plugins/{name}", READ => plugins::get;

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::datadir::DataDir;
+use crate::memory;
 use crate::plugin_events;
 
 /// The running parts below the API.
@@ -41,10 +42,11 @@ impl Parts {
         let runtime = Runtime::start(runtime_config(config, data), Arc::clone(&store))
             .context("cannot start the strategy runtime")?;
         let changes = runtime.subscribe();
-        let services = Services::new(
+        let services = Services::with_memory(
             Arc::clone(&store),
             runtime.clone(),
             Arc::new(SystemClock),
+            memory::parts(&config.memory)?,
             service_config(config, data.pepper()?),
         );
         services.keys.load().await?;
@@ -138,6 +140,7 @@ fn service_config(config: &Config, pepper: [u8; 32]) -> ServiceConfig {
         default_duration_s: config.scheduling.default_duration_s,
         allocation_attempts: config.allocation.attempts_max,
         pepper,
+        memory: memory::config(&config.memory),
         ..ServiceConfig::default()
     }
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use nova_core::{AgentId, AllocationId, Error, FlowId, ResourceId, TaskId};
+use nova_core::{AgentId, AllocationId, Error, FlowId, MemoryId, ResourceId, TaskId};
 use serde_json::json;
 
 use crate::problem::{Code, Problem};
@@ -39,6 +39,9 @@ impl PathName for ResourceId {
 }
 impl PathName for AllocationId {
     const WHAT: &'static str = "allocation";
+}
+impl PathName for MemoryId {
+    const WHAT: &'static str = "memory";
 }
 
 macro_rules! any_text {

@@ -77,6 +77,27 @@ scalar!(AllocationState, |o| o
     .description(Some("Whether an allocation still holds what it was given."))
     .examples(["active"]));
 
+scalar!(LayerName, |o| o
+    .schema_type(Type::String)
+    .enum_values(Some(nova_core::MemoryLayer::ALL.map(|l| l.as_str())))
+    .default(Some("episodic".into()))
+    .description(Some("episodic: what happened; semantic: what is known."))
+    .examples(["episodic"]));
+
+scalar!(SearchModeName, |o| o
+    .schema_type(Type::String)
+    .enum_values(Some(nova_core::ports::SearchMode::ALL.map(|m| m.as_str())))
+    .default(Some("hybrid".into()))
+    .description(Some("Which legs a search stands on."))
+    .examples(["hybrid"]));
+
+scalar!(UnitInterval, |o| o
+    .schema_type(Type::Number)
+    .minimum(Some(0))
+    .maximum(Some(1))
+    .description(Some("0 to 1."))
+    .examples([0.5]));
+
 scalar!(ErrorCode, |o| o
     .schema_type(Type::String)
     .enum_values(Some(crate::problem::Code::ALL.map(|c| c.as_str())))

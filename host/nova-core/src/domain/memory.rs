@@ -19,7 +19,9 @@ pub const EMBEDDING_MAX_LEN: usize = 4096;
 pub const IMPORTANCE_DEFAULT: f64 = 0.5;
 
 /// Which of the two layers a memory belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum MemoryLayer {
     /// What happened, in order, to one agent.
@@ -285,18 +287,69 @@ mod tests {
         };
         good.check().unwrap();
         let cases: [(&str, NewMemory); 9] = [
-            ("content", NewMemory { content: json!("  "), ..good.clone() }),
-            ("content", NewMemory { content: json!([1]), ..good.clone() }),
-            ("content", NewMemory { content: json!({"a": true}), ..good.clone() }),
-            ("content", NewMemory { content: json!("x".repeat(TEXT_MAX_BYTES + 1)), ..good.clone() }),
-            ("importance", NewMemory { importance: 1.1, ..good.clone() }),
-            ("embedding", NewMemory { embedding: Some(vec![0.0; 3]), ..good.clone() }),
-            ("embedding", NewMemory { embedding: Some(vec![1.0; EMBEDDING_MAX_LEN + 1]), ..good.clone() }),
-            ("ttl_s", NewMemory { ttl_s: Some(0.0), ..good.clone() }),
+            (
+                "content",
+                NewMemory {
+                    content: json!("  "),
+                    ..good.clone()
+                },
+            ),
+            (
+                "content",
+                NewMemory {
+                    content: json!([1]),
+                    ..good.clone()
+                },
+            ),
+            (
+                "content",
+                NewMemory {
+                    content: json!({"a": true}),
+                    ..good.clone()
+                },
+            ),
+            (
+                "content",
+                NewMemory {
+                    content: json!("x".repeat(TEXT_MAX_BYTES + 1)),
+                    ..good.clone()
+                },
+            ),
+            (
+                "importance",
+                NewMemory {
+                    importance: 1.1,
+                    ..good.clone()
+                },
+            ),
+            (
+                "embedding",
+                NewMemory {
+                    embedding: Some(vec![0.0; 3]),
+                    ..good.clone()
+                },
+            ),
+            (
+                "embedding",
+                NewMemory {
+                    embedding: Some(vec![1.0; EMBEDDING_MAX_LEN + 1]),
+                    ..good.clone()
+                },
+            ),
+            (
+                "ttl_s",
+                NewMemory {
+                    ttl_s: Some(0.0),
+                    ..good.clone()
+                },
+            ),
             (
                 "metadata",
                 NewMemory {
-                    metadata: Map::from_iter([("k".to_owned(), json!("x".repeat(ATTRIBUTES_MAX_BYTES)))]),
+                    metadata: Map::from_iter([(
+                        "k".to_owned(),
+                        json!("x".repeat(ATTRIBUTES_MAX_BYTES)),
+                    )]),
                     ..good.clone()
                 },
             ),

@@ -246,7 +246,10 @@ mod tests {
             (json!({"year": 2022.0}), true),
             (json!({"year": {"gte": 2022, "lt": 2023}}), true),
             (json!({"year": {"gt": 2022}}), false),
-            (json!({"day": {"gte": "2026-01-01", "lte": "2026-01-31"}}), true),
+            (
+                json!({"day": {"gte": "2026-01-01", "lte": "2026-01-31"}}),
+                true,
+            ),
             (json!({"topic": {"gt": 1}}), false),
             (json!({"tags": "b"}), true),
             (json!({"tags": {"in": ["x", "a"]}}), true),
@@ -257,7 +260,11 @@ mod tests {
             (json!({"$not": {"nothing": 1}, "topic": "health"}), true),
         ];
         for (filter, expected) in cases {
-            assert_eq!(parse(filter.clone()).unwrap().matches(metadata), expected, "{filter}");
+            assert_eq!(
+                parse(filter.clone()).unwrap().matches(metadata),
+                expected,
+                "{filter}"
+            );
         }
     }
 

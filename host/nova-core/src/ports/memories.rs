@@ -34,7 +34,9 @@ impl MemoryFilter {
             && (self.agent_id.is_none() || self.agent_id == memory.agent_id)
             && self.since.is_none_or(|since| memory.created_at >= since)
             && self.until.is_none_or(|until| memory.created_at < until)
-            && self.min_importance.is_none_or(|least| memory.importance >= least)
+            && self
+                .min_importance
+                .is_none_or(|least| memory.importance >= least)
             && self.metadata.matches(&memory.metadata)
     }
 }

@@ -25,7 +25,8 @@ pub trait Embedder: Send + Sync + 'static {
 }
 
 /// Which legs a search stands on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SearchMode {
     /// Words and vectors.
     #[default]
@@ -144,7 +145,7 @@ pub struct Hit {
 }
 
 /// The parts of a score.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, serde::Serialize)]
 pub struct LegScores {
     /// BM25; 0 = no word matches.
     pub keyword: f64,

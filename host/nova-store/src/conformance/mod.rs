@@ -15,6 +15,7 @@ pub mod events;
 pub mod flows;
 pub mod jobs;
 pub mod keys;
+pub mod memories;
 pub mod resources;
 pub mod samples;
 pub mod task_life;
@@ -59,6 +60,8 @@ macro_rules! conformance {
             events: every_field_is_kept, each_domain_sees_its_own, reading_continues_where_it_stopped,
                 the_daemons_own_are_in_no_domain, the_feed_follows_the_commits;
             keys: every_field_is_kept, an_update_needs_its_record;
+            memories: every_field_is_kept, words_find_what_passes, vectors_come_and_go, usage_follows,
+                episodes_wait_for_consolidation, the_same_content_is_known, the_overdue_are_found;
         );
     };
     (@areas $fresh:path; $($area:ident: $($check:ident),+;)+) => {$(

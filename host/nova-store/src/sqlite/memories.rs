@@ -120,10 +120,7 @@ impl Conditions {
         let mut it = Self {
             sql: "domain = ? AND merged_into IS NULL AND (expires_ms IS NULL OR expires_ms > ?)"
                 .to_owned(),
-            values: vec![
-                Box::new(domain.as_str().to_owned()),
-                Box::new(now.millis()),
-            ],
+            values: vec![Box::new(domain.as_str().to_owned()), Box::new(now.millis())],
         };
         if !filter.superseded {
             it.sql.push_str(" AND valid_to_ms IS NULL");
@@ -392,15 +389,11 @@ pub(super) fn insert(tx: &Tx<'_, '_>, memory: &Memory, content_hash: &[u8; 32]) 
     )?;
     let text = "INSERT INTO memory_words (rowid, text) VALUES (?, ?)";
     tx.run(text, params![position, memory.text()])?;
-    count(tx, &memory.domain, memory.layer.as_str(), 1, size)?;
+    let text = "INSERT INTO memory_usage (domain, layer, records, bytes) VALUES (?, ?, 1, ?) \
+                ON CONFLICT DO UPDATE SET records = records + 1, bytes = bytes + excluded.bytes";
+    let params = params![memory.domain.as_str(), memory.layer.as_str(), size];
+    tx.run(text, params)?;
     Ok(position)
-}
-
-fn count(tx: &Tx<'_, '_>, domain: &Domain, layer: &str, records: i64, bytes: i64) -> Result<()> {
-    let text = "INSERT INTO memory_usage (domain, layer, records, bytes) VALUES (?, ?, ?, ?) \
-                ON CONFLICT DO UPDATE SET records = records + excluded.records, bytes = bytes + excluded.bytes";
-    tx.run(text, params![domain.as_str(), layer, records, bytes])?;
-    Ok(())
 }
 
 pub(super) fn update(tx: &Tx<'_, '_>, memory: &Memory) -> Result<()> {
@@ -430,11 +423,7 @@ pub(super) fn update(tx: &Tx<'_, '_>, memory: &Memory) -> Result<()> {
     }
 }
 
-pub(super) fn touch(
-    tx: &Tx<'_, '_>,
-    ids: &[(Domain, MemoryId)],
-    at: Timestamp,
-) -> Result<()> {
+pub(super) fn touch(tx: &Tx<'_, '_>, ids: &[(Domain, MemoryId)], at: Timestamp) -> Result<()> {
     let text = "UPDATE memories SET access_count = access_count + 1, accessed_ms = ? \
                 WHERE memory_id = ? AND domain = ?";
     for (domain, id) in ids {
@@ -455,7 +444,8 @@ pub(super) fn put_vector(tx: &Tx<'_, '_>, id: MemoryId, vector: &MemoryVector) -
 }
 
 pub(super) fn delete(tx: &Tx<'_, '_>, domain: &Domain, id: MemoryId) -> Result<bool> {
-    let text = "SELECT position, layer, size_bytes FROM memories WHERE memory_id = ? AND domain = ?";
+    let text =
+        "SELECT position, layer, size_bytes FROM memories WHERE memory_id = ? AND domain = ?";
     let key = params![id.bytes(), domain.as_str()];
     let row = tx.one(text, key, |row| {
         Ok((
@@ -467,10 +457,17 @@ pub(super) fn delete(tx: &Tx<'_, '_>, domain: &Domain, id: MemoryId) -> Result<b
     let Some((position, layer, size)) = row else {
         return Ok(false);
     };
-    tx.run("DELETE FROM memory_words WHERE rowid = ?", params![position])?;
-    tx.run("DELETE FROM memory_vectors WHERE memory = ?", params![position])?;
+    tx.run(
+        "DELETE FROM memory_words WHERE rowid = ?",
+        params![position],
+    )?;
+    tx.run(
+        "DELETE FROM memory_vectors WHERE memory = ?",
+        params![position],
+    )?;
     tx.run("DELETE FROM memories WHERE position = ?", params![position])?;
-    count(tx, domain, &layer, -1, -size)?;
+    let text = "UPDATE memory_usage SET records = records - 1, bytes = bytes - ? WHERE domain = ? AND layer = ?";
+    tx.run(text, params![size, domain.as_str(), layer])?;
     Ok(true)
 }
 
@@ -480,8 +477,14 @@ mod tests {
 
     #[test]
     fn any_text_is_a_query() {
-        assert_eq!(match_any("what's \"new\"?").as_deref(), Some("\"what\" OR \"s\" OR \"new\""));
-        assert_eq!(match_any("AND NOT NEAR( *"), Some("\"AND\" OR \"NOT\" OR \"NEAR\"".to_owned()));
+        assert_eq!(
+            match_any("what's \"new\"?").as_deref(),
+            Some("\"what\" OR \"s\" OR \"new\"")
+        );
+        assert_eq!(
+            match_any("AND NOT NEAR( *"),
+            Some("\"AND\" OR \"NOT\" OR \"NEAR\"".to_owned())
+        );
         assert_eq!(match_any("?!"), None);
     }
 

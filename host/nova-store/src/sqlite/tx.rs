@@ -9,7 +9,8 @@ use nova_core::ports::{
 };
 use nova_core::{
     Agent, AgentId, Allocation, AllocationId, ApiKey, Domain, Event, Flow, FlowId, FlowStatus,
-    Memory, MemoryId, MemoryLayer, NewEvent, Resource, ResourceId, Result, Task, TaskId, TaskStatus, Timestamp, Transition,
+    Memory, MemoryId, MemoryLayer, NewEvent, Resource, ResourceId, Result, Task, TaskId,
+    TaskStatus, Timestamp, Transition,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement};
 

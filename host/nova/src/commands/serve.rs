@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{self, Config, LogFormat, Overrides, Profile};
 use crate::datadir::DataDir;
+use crate::memory;
 use crate::telemetry::{self, Logs};
 use crate::wiring::Parts;
 
@@ -99,6 +100,10 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
         parts.services.clone(),
         expiry_interval,
     ));
+    let remembering = tokio::spawn(memory::upkeep(
+        parts.services.clone(),
+        Duration::from_millis(config.memory.upkeep_interval_ms),
+    ));
     let ready = tokio::spawn(announce(parts.services.clone(), address));
     let hangup = tokio::spawn(reload_on_hangup(args, config.clone(), logs));
 
@@ -114,8 +119,11 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
         grace: Duration::from_secs_f64(config.shutdown.grace_s),
     };
     nova_api::serve(listener, api, limits, drain).await;
-    for task in [expiry, ready, hangup, upkeep] {
+    for task in [expiry, ready, hangup, upkeep, remembering] {
         task.abort();
+    }
+    if let Err(error) = parts.services.memories.flush_accesses().await {
+        tracing::warn!(%error, "the last accesses to memories are not counted");
     }
     parts.close().await?;
     tracing::info!("ended");

@@ -12,7 +12,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use model::{Config, LogFormat};
+pub(crate) use model::{Config, LogFormat, Memory};
 
 /// What the installation is for; chooses the defaults.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, Serialize, Deserialize)]

@@ -51,6 +51,7 @@ section!(Config {
     strategies: Strategies = Strategies::default(),
     scheduling: Scheduling = Scheduling::default(),
     allocation: Allocation = Allocation::default(),
+    memory: Memory = Memory::default(),
     log: Log = Log::default(),
 });
 
@@ -115,6 +116,25 @@ section!(Allocation {
     expire_interval_ms: u64 = 1000,
 });
 
+section!(Memory {
+    model_dir: String = String::new(),
+    same_within_s: f64 = 86_400.0,
+    records_max: u64 = 5_000_000,
+    bytes_max: u64 = 4 * 1024 * 1024 * 1024,
+    keyword_weight: f64 = 1.0,
+    vector_weight: f64 = 1.0,
+    episodic_half_life_s: f64 = 2_592_000.0,
+    semantic_half_life_s: f64 = f64::INFINITY,
+    recency_floor: f64 = 0.5,
+    importance_weight: f64 = 0.2,
+    upkeep_interval_ms: u64 = 1000,
+    consolidate_episodes: u64 = 10,
+    consolidate_importance: f64 = 0.8,
+    consolidate_after_s: f64 = 300.0,
+    episode_retention_s: f64 = f64::INFINITY,
+    episode_keep_importance: f64 = 0.8,
+});
+
 section!(Log {
     format: LogFormat = LogFormat::Pretty,
     filter: String = "info".into(),
@@ -166,11 +186,15 @@ impl Config {
                 "allocation.attempts_max",
                 self.allocation.attempts_max.into(),
             ),
+            ("memory.upkeep_interval_ms", self.memory.upkeep_interval_ms),
+            ("memory.records_max", self.memory.records_max),
+            ("memory.bytes_max", self.memory.bytes_max),
             (
                 "allocation.expire_interval_ms",
                 self.allocation.expire_interval_ms,
             ),
         ];
+        self.check_memory()?;
         if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             bail!("{key} must be at least 1, got 0");
         }
@@ -202,6 +226,57 @@ impl Config {
             bail!(
                 "scheduling.bandwidth_bytes_per_s must be above 0 (inf: transfers are free), got {got}"
             );
+        }
+        Ok(())
+    }
+
+    fn check_memory(&self) -> Result<()> {
+        let memory = &self.memory;
+        let units = [
+            ("memory.recency_floor", memory.recency_floor),
+            ("memory.importance_weight", memory.importance_weight),
+            (
+                "memory.consolidate_importance",
+                memory.consolidate_importance,
+            ),
+            (
+                "memory.episode_keep_importance",
+                memory.episode_keep_importance,
+            ),
+        ];
+        if let Some((key, got)) = units.into_iter().find(|(_, v)| !(0.0..=1.0).contains(v)) {
+            bail!("{key} must be 0 to 1, got {got}");
+        }
+        let positive = [
+            ("memory.same_within_s", memory.same_within_s, true),
+            ("memory.keyword_weight", memory.keyword_weight, true),
+            ("memory.vector_weight", memory.vector_weight, true),
+            (
+                "memory.consolidate_after_s",
+                memory.consolidate_after_s,
+                true,
+            ),
+            (
+                "memory.episodic_half_life_s",
+                memory.episodic_half_life_s,
+                false,
+            ),
+            (
+                "memory.semantic_half_life_s",
+                memory.semantic_half_life_s,
+                false,
+            ),
+            (
+                "memory.episode_retention_s",
+                memory.episode_retention_s,
+                false,
+            ),
+        ];
+        for (key, got, or_zero) in positive {
+            if got.is_nan() || got < 0.0 || got == 0.0 && !or_zero {
+                let least = if or_zero { "0 or more" } else { "above 0" };
+                bail!("{key} must be {least}, got {got}");
+            }
         }
         Ok(())
     }

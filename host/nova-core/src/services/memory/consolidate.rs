@@ -16,9 +16,7 @@ use serde::Serialize;
 
 use super::MemoryService;
 use super::statement::Statement;
-use crate::domain::{
-    AgentId, Domain, Memory, MemoryId, MemoryLayer, NewMemory, Timestamp,
-};
+use crate::domain::{AgentId, Domain, Memory, MemoryId, MemoryLayer, NewMemory, Timestamp};
 use crate::error::Result;
 use crate::ports::{MemoryFilter, MemoryVector, PendingEpisodes, StoredMemory, WriteTx};
 
@@ -138,7 +136,11 @@ impl MemoryService {
             .await?;
         for stored in changed.into_values() {
             match stored.memory.merged_into {
-                Some(_) => self.ports.memory.index.remove(domain, stored.memory.memory_id),
+                Some(_) => self
+                    .ports
+                    .memory
+                    .index
+                    .remove(domain, stored.memory.memory_id),
                 None => self.ports.memory.index.put(&stored),
             }
         }
@@ -196,9 +198,9 @@ impl Batch<'_> {
             ..MemoryFilter::default()
         };
         let text: String = text.chars().take(1000).collect();
-        let found = self
-            .tx
-            .keyword_search(self.domain, &text, &filter, self.now, CANDIDATES + 1)?;
+        let found =
+            self.tx
+                .keyword_search(self.domain, &text, &filter, self.now, CANDIDATES + 1)?;
         // An agent's statements are its own: nobody's are compared with nobody's.
         Ok(found
             .into_iter()

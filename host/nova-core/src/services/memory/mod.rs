@@ -133,7 +133,8 @@ impl MemoryService {
                 let since = now.plus_s(-config.same_within_s);
                 let agent = new.agent_id.as_ref();
                 let same = tx.memory_by_content(&domain, agent, new.layer, &hash, since)?;
-                if let Some(mut memory) = same.filter(|m| m.expires_at.is_none_or(|end| end > now)) {
+                if let Some(mut memory) = same.filter(|m| m.expires_at.is_none_or(|end| end > now))
+                {
                     tx.touch_memories(&[(domain, memory.memory_id)], now)?;
                     memory.access_count += 1;
                     memory.accessed_at = Some(now);

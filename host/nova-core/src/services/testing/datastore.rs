@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
+use super::memories::MemoryRow;
 use crate::domain::{
     Agent, AgentId, Allocation, AllocationId, AllocationStatus, ApiKey, Domain, Event, Flow,
-    FlowId, FlowStatus, KeyId, MemoryId, NewEvent, Resource, ResourceId, Task, TaskId, TaskStatus, Timestamp,
-    Transition,
+    FlowId, FlowStatus, KeyId, MemoryId, NewEvent, Resource, ResourceId, Task, TaskId, TaskStatus,
+    Timestamp, Transition,
 };
-use super::memories::MemoryRow;
 use crate::error::{Error, Result};
 use crate::ports::{
     AllocationFilter, Datastore, EventFeed, Page, PageRequest, ReadCost, ReadJob, ReadTx,

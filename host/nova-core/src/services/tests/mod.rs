@@ -6,6 +6,7 @@ mod analytics_health;
 mod events;
 mod flows;
 mod keys;
+mod memories;
 mod optimize;
 mod resources;
 mod task_life;
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::testing::Bench;
-use super::{Ask, Claim, NewResource, TaskChange};
+use super::{Ask, Claim, NewResource, ServiceConfig, TaskChange};
 use crate::domain::{
     Agent, Domain, EventKind, NewAgent, NewFlow, NewFlowTask, NewTask, Priority, Resource, Task,
     TaskId, TaskStatus,

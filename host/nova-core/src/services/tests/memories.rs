@@ -1,0 +1,256 @@
+//! Memories: recognised, found, consolidated, forgotten.
+
+use serde_json::json;
+
+use super::*;
+use crate::domain::{Memory, MemoryLayer, NewMemory};
+use crate::ports::{MemoryFilter, PageRequest};
+use crate::services::{MemoryConfig, SearchRequest};
+
+fn said(text: &str) -> NewMemory {
+    NewMemory {
+        content: json!(text),
+        agent_id: Some("ann".parse().unwrap()),
+        ..NewMemory::default()
+    }
+}
+
+fn home() -> Domain {
+    Domain::default()
+}
+
+async fn store(bench: &Bench, new: NewMemory) -> Memory {
+    let stored = bench.services.memories.store(&home(), new).await.unwrap();
+    stored.memory
+}
+
+async fn layer(bench: &Bench, layer: MemoryLayer) -> Vec<Memory> {
+    let filter = MemoryFilter {
+        layer: Some(layer),
+        superseded: true,
+        ..MemoryFilter::default()
+    };
+    let page = PageRequest {
+        limit: 500,
+        before: None,
+    };
+    let listed = bench.services.memories.list(&home(), filter, page).await;
+    listed.unwrap().items
+}
+
+#[tokio::test]
+async fn the_same_content_is_recognised_for_a_while() {
+    let bench = Bench::default();
+    let first = store(&bench, said("it rains")).await;
+    let again = bench
+        .services
+        .memories
+        .store(&home(), said("it rains"))
+        .await
+        .unwrap();
+    assert!(again.known);
+    assert_eq!(again.memory.memory_id, first.memory_id);
+    assert_eq!(again.memory.access_count, 1);
+    let other = NewMemory {
+        agent_id: None,
+        ..said("it rains")
+    };
+    assert_ne!(store(&bench, other).await.memory_id, first.memory_id);
+    bench.clock.advance_s(86_401.0);
+    assert_ne!(
+        store(&bench, said("it rains")).await.memory_id,
+        first.memory_id
+    );
+}
+
+#[tokio::test]
+async fn a_full_domain_refuses_and_loses_nothing() {
+    let config = ServiceConfig {
+        memory: MemoryConfig {
+            records_max: 2,
+            ..MemoryConfig::default()
+        },
+        ..ServiceConfig::default()
+    };
+    let bench = Bench::new(config);
+    store(&bench, said("one")).await;
+    store(&bench, said("two")).await;
+    let error = bench
+        .services
+        .memories
+        .store(&home(), said("three"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.details()["limit"], "memory.records_max");
+    assert_eq!(layer(&bench, MemoryLayer::Episodic).await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_recurs_becomes_knowledge_with_its_sources() {
+    let bench = Bench::default();
+    let first = store(&bench, said("Ann likes green tea")).await;
+    store(&bench, said("the bus was late")).await;
+    bench.clock.advance_s(60.0);
+    let second = store(&bench, said("Ann likes green tea!")).await;
+    let memories = &bench.services.memories;
+    let done = memories.consolidate(&home(), None).await.unwrap();
+    assert_eq!((done.episodes, done.promoted, done.merged), (3, 1, 1));
+    let known = layer(&bench, MemoryLayer::Semantic).await;
+    assert_eq!(known.len(), 1);
+    assert_eq!(known[0].provenance, [first.memory_id, second.memory_id]);
+    assert_eq!(known[0].occurrences, 2);
+
+    store(&bench, said("ann likes GREEN tea")).await;
+    let done = memories.consolidate(&home(), None).await.unwrap();
+    assert_eq!((done.reinforced, done.promoted), (1, 0));
+    assert_eq!(layer(&bench, MemoryLayer::Semantic).await[0].occurrences, 3);
+    let done = memories.consolidate(&home(), None).await.unwrap();
+    assert_eq!(done.episodes, 0, "an episode is looked at once");
+}
+
+#[tokio::test]
+async fn a_new_value_ends_the_old_one_and_keeps_it() {
+    let bench = Bench::default();
+    let important = |text: &str| NewMemory {
+        importance: 0.9,
+        ..said(text)
+    };
+    store(&bench, important("Ann lives in Bonn")).await;
+    bench.services.memories.consolidate_due().await.unwrap();
+    bench.clock.advance_s(10.0);
+    store(&bench, important("Ann lives in Kiel")).await;
+    let done = bench.services.memories.consolidate_due().await.unwrap();
+    assert_eq!((done.promoted, done.superseded), (1, 1));
+    let known = layer(&bench, MemoryLayer::Semantic).await;
+    let (new, old) = (&known[0], &known[1]);
+    assert_eq!((new.valid_to, old.valid_to), (None, Some(new.valid_from)));
+    let found = search(&bench, "Where does Ann live? Ann lives").await;
+    let knowledge: Vec<&Memory> = found
+        .iter()
+        .filter(|m| m.layer == MemoryLayer::Semantic)
+        .collect();
+    assert_eq!(knowledge.len(), 1, "what no longer holds is not found");
+}
+
+async fn search(bench: &Bench, text: &str) -> Vec<Memory> {
+    let request = SearchRequest {
+        query: Some(json!(text)),
+        limit: 10,
+        ..SearchRequest::default()
+    };
+    let found = bench.services.memories.search(&home(), request).await;
+    found
+        .unwrap()
+        .matches
+        .into_iter()
+        .map(|f| f.memory)
+        .collect()
+}
+
+#[tokio::test]
+async fn consolidation_is_due_by_number_importance_or_age() {
+    let bench = Bench::default();
+    let memories = &bench.services.memories;
+    for i in 0..9 {
+        store(&bench, said(&format!("event number {i}"))).await;
+    }
+    assert_eq!(memories.consolidate_due().await.unwrap().episodes, 0);
+    store(&bench, said("event number nine")).await;
+    assert_eq!(memories.consolidate_due().await.unwrap().episodes, 10);
+    store(&bench, said("one alone")).await;
+    assert_eq!(memories.consolidate_due().await.unwrap().episodes, 0);
+    bench.clock.advance_s(300.0);
+    assert_eq!(memories.consolidate_due().await.unwrap().episodes, 1);
+}
+
+#[tokio::test]
+async fn accesses_are_counted_and_what_is_over_is_gone() {
+    let bench = Bench::default();
+    let memories = &bench.services.memories;
+    let short = NewMemory {
+        ttl_s: Some(5.0),
+        ..said("a short note")
+    };
+    let id = store(&bench, short).await.memory_id;
+    let lasting = store(&bench, said("a long note")).await.memory_id;
+    assert_eq!(search(&bench, "note").await.len(), 2);
+    assert_eq!(
+        memories.get(&home(), lasting).await.unwrap().access_count,
+        2
+    );
+    memories.flush_accesses().await.unwrap();
+    assert_eq!(
+        memories.get(&home(), lasting).await.unwrap().access_count,
+        3
+    );
+    bench.clock.advance_s(5.0);
+    assert!(memories.get(&home(), id).await.is_err());
+    assert_eq!(search(&bench, "note").await.len(), 1);
+    assert_eq!(memories.expire().await.unwrap(), 1);
+    assert!(memories.forget(&home(), id).await.is_err());
+    memories.forget(&home(), lasting).await.unwrap();
+    assert_eq!(memories.usage(&home()).await.unwrap().episodic, 0);
+}
+
+#[tokio::test]
+async fn bad_searches_name_the_field() {
+    let bench = Bench::default();
+    let good = SearchRequest {
+        query: Some(json!("x")),
+        limit: 1,
+        ..SearchRequest::default()
+    };
+    let cases = [
+        (
+            "query",
+            SearchRequest {
+                query: None,
+                ..good.clone()
+            },
+        ),
+        (
+            "query",
+            SearchRequest {
+                query: Some(json!(" ")),
+                ..good.clone()
+            },
+        ),
+        (
+            "query",
+            SearchRequest {
+                query: Some(json!("x".repeat(8193))),
+                ..good.clone()
+            },
+        ),
+        (
+            "limit",
+            SearchRequest {
+                limit: 0,
+                ..good.clone()
+            },
+        ),
+        (
+            "limit",
+            SearchRequest {
+                limit: 201,
+                ..good.clone()
+            },
+        ),
+        (
+            "embedding",
+            SearchRequest {
+                embedding: Some(vec![]),
+                ..good.clone()
+            },
+        ),
+    ];
+    for (field, request) in cases {
+        let error = bench
+            .services
+            .memories
+            .search(&home(), request)
+            .await
+            .unwrap_err();
+        assert_eq!(error.details()["field"], field);
+    }
+}

@@ -1,0 +1,160 @@
+//! The index as its port shows it.
+#![allow(clippy::unwrap_used)]
+
+use nova_core::ports::{
+    IndexQuery, MemoryFilter, MemoryIndex, MemoryVector, Ranking, SearchMode, StoredMemory,
+};
+use nova_core::{Domain, Memory, MemoryId, MemoryLayer, MetadataFilter, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::Index;
+
+fn memory(text: &str, metadata: Value) -> Memory {
+    let now = Timestamp::from_millis(1_000_000);
+    Memory {
+        memory_id: MemoryId::generate(),
+        domain: Domain::default(),
+        agent_id: None,
+        layer: MemoryLayer::Episodic,
+        content: json!(text),
+        importance: 0.5,
+        context: Map::new(),
+        metadata: metadata.as_object().cloned().unwrap_or_default(),
+        provenance: Vec::new(),
+        occurrences: 1,
+        merged_into: None,
+        valid_from: now,
+        valid_to: None,
+        access_count: 0,
+        accessed_at: None,
+        created_at: now,
+        consolidated_at: None,
+        expires_at: None,
+    }
+}
+
+fn stored(memory: Memory, vector: [f32; 2]) -> StoredMemory {
+    StoredMemory {
+        position: 1,
+        memory,
+        vectors: vec![MemoryVector {
+            model: "m".to_owned(),
+            vector: vector.to_vec(),
+        }],
+    }
+}
+
+fn query(text: &str) -> IndexQuery {
+    IndexQuery {
+        text: Some(text.to_owned()),
+        vector: None,
+        mode: SearchMode::Keyword,
+        filter: MemoryFilter::default(),
+        now: Timestamp::from_millis(1_000_000),
+        ranking: Ranking::default(),
+        limit: 10,
+    }
+}
+
+async fn found(index: &Index, query: IndexQuery) -> Vec<MemoryId> {
+    let hits = index.search(&Domain::default(), query).await.unwrap();
+    hits.into_iter().map(|hit| hit.memory_id).collect()
+}
+
+#[tokio::test]
+async fn both_legs_count_and_each_alone_when_asked() {
+    let index = Index::default();
+    let a = memory("dogs bark at night", json!({}));
+    let b = memory("cats sleep all day", json!({}));
+    let c = memory("dogs dream of cats", json!({}));
+    let (ia, ib, ic) = (a.memory_id, b.memory_id, c.memory_id);
+    index.put(&stored(a, [1.0, 0.0]));
+    index.put(&stored(b, [0.0, 1.0]));
+    index.put(&stored(c, [0.6, 0.8]));
+    assert_eq!(found(&index, query("barking dog")).await, [ia, ic]);
+    let mut by_vector = query("anything");
+    by_vector.mode = SearchMode::Vector;
+    by_vector.vector = Some(("m".to_owned(), vec![0.0, 2.0]));
+    assert_eq!(found(&index, by_vector.clone()).await, [ib, ic, ia]);
+    let mut hybrid = query("dog");
+    hybrid.mode = SearchMode::Hybrid;
+    hybrid.vector = by_vector.vector;
+    assert_eq!(found(&index, hybrid).await[0], ic, "good on both legs");
+}
+
+#[tokio::test]
+async fn filters_hold_inside_the_search() {
+    let index = Index::default();
+    let mut wanted = None;
+    for year in 2000..2030 {
+        let text = if year == 2007 {
+            "one word"
+        } else {
+            "word word word"
+        };
+        let m = memory(
+            text,
+            json!({"year": year, "tags": ["a", format!("y{year}")]}),
+        );
+        wanted = wanted.or((year == 2007).then_some(m.memory_id));
+        index.put(&stored(m, [1.0, 0.0]));
+    }
+    let filters = [
+        json!({"year": 2007}),
+        json!({"year": {"gt": 2006, "lte": 2007}}),
+        json!({"tags": "y2007"}),
+        json!({"$and": [{"tags": "a"}, {"$not": {"year": {"lt": 2007}}}, {"year": {"lt": 2008}}]}),
+    ];
+    for filter in filters {
+        let mut asked = query("word");
+        asked.limit = 1;
+        asked.filter.metadata = MetadataFilter::parse(filter.as_object().unwrap()).unwrap();
+        assert_eq!(found(&index, asked).await, [wanted.unwrap()], "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_removed_is_gone_however_much_it_was() {
+    let index = Index::default();
+    let mut ids = Vec::new();
+    for i in 0..5000 {
+        let m = memory(&format!("word number{i}"), json!({"i": i}));
+        ids.push(m.memory_id);
+        index.put(&stored(m, [1.0, i as f32]));
+    }
+    for id in &ids[..4990] {
+        index.remove(&Domain::default(), *id);
+    }
+    assert_eq!(index.progress().indexed, 10);
+    let mut asked = query("word");
+    asked.limit = 100;
+    assert_eq!(found(&index, asked).await.len(), 10);
+    assert_eq!(found(&index, query("number4995")).await, [ids[4995]]);
+    let mut by_vector = query("x");
+    by_vector.mode = SearchMode::Vector;
+    by_vector.vector = Some(("m".to_owned(), vec![1.0, 4999.0]));
+    by_vector.filter.metadata =
+        MetadataFilter::parse(json!({"i": 4999}).as_object().unwrap()).unwrap();
+    assert_eq!(found(&index, by_vector).await, [ids[4999]]);
+}
+
+#[tokio::test]
+async fn recency_and_importance_move_equals() {
+    let index = Index::default();
+    let (mut old, mut new) = (
+        memory("same words", json!({})),
+        memory("same words", json!({})),
+    );
+    old.created_at = Timestamp::from_millis(0);
+    new.created_at = Timestamp::from_millis(90 * 86_400_000);
+    let (old_id, new_id) = (old.memory_id, new.memory_id);
+    index.put(&stored(old.clone(), [1.0, 0.0]));
+    index.put(&stored(new, [1.0, 0.0]));
+    let mut asked = query("words");
+    asked.now = Timestamp::from_millis(90 * 86_400_000);
+    assert_eq!(found(&index, asked.clone()).await, [new_id, old_id]);
+    old.importance = 1.0;
+    index.put(&stored(old, [1.0, 0.0]));
+    asked.ranking.episodic_half_life_s = f64::INFINITY;
+    assert_eq!(found(&index, asked).await, [old_id, new_id]);
+}

@@ -1,0 +1,11 @@
+//! What memory needs beside the datastore: vectors of texts, and a fast index in memory.
+//!
+//! Owns the bundled embedding model and the index over words, vectors and attributes. Both are derived:
+//! the datastore keeps what counts, and the index is built from it at each start. Knows the core's ports,
+//! and no datastore, transport or sandbox.
+
+mod embed;
+mod index;
+
+pub use embed::{ModelError, StaticEmbedder};
+pub use index::Index;
