@@ -8,7 +8,7 @@ use super::{Operation, header, is_time, number, text};
 use crate::support::{Daemon, Options, eventually};
 
 /// What the first version is to have.
-const PROMISED: [(&str, &str); 36] = [
+const PROMISED: [(&str, &str); 44] = [
     ("GET", "/"),
     ("GET", "/health"),
     ("GET", "/health/live"),
@@ -48,6 +48,14 @@ const PROMISED: [(&str, &str); 36] = [
         "POST",
         "/api/orchestration/resources/allocations/{allocation_id}/release",
     ),
+    ("GET", "/api/orchestration/memory"),
+    ("POST", "/api/orchestration/memory/store"),
+    ("POST", "/api/orchestration/memory/search"),
+    ("POST", "/api/orchestration/memory/consolidate"),
+    ("POST", "/api/orchestration/memory/forget"),
+    ("GET", "/api/orchestration/memory/usage"),
+    ("GET", "/api/orchestration/memory/{memory_id}"),
+    ("DELETE", "/api/orchestration/memory/{memory_id}"),
     ("GET", "/api/plugins"),
     ("GET", "/api/plugins/{name}"),
     ("GET", "/docs/{file}"),

@@ -11,7 +11,7 @@ use nova_core::services::Services;
 use nova_core::{DomainSet, Permission, SystemClock};
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{self, Config, LogFormat, Overrides, Profile};
 use crate::datadir::DataDir;
@@ -100,12 +100,14 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
         parts.services.clone(),
         expiry_interval,
     ));
+    // Received from here on: a SIGHUP that nobody receives ends the process.
+    let hangups = signal(SignalKind::hangup()).context("cannot receive SIGHUP")?;
+    let hangup = tokio::spawn(reload_on_hangup(args, config.clone(), logs, hangups));
     let remembering = tokio::spawn(memory::upkeep(
         parts.services.clone(),
         Duration::from_millis(config.memory.upkeep_interval_ms),
     ));
     let ready = tokio::spawn(announce(parts.services.clone(), address));
-    let hangup = tokio::spawn(reload_on_hangup(args, config.clone(), logs));
 
     let services = parts.services.clone();
     let drain = async move {
@@ -202,10 +204,7 @@ async fn ended() {
 }
 
 /// At each `SIGHUP`: reads the configuration again, takes over what can change, names what cannot.
-async fn reload_on_hangup(args: ServeArgs, mut config: Config, logs: Logs) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-        return;
-    };
+async fn reload_on_hangup(args: ServeArgs, mut config: Config, logs: Logs, mut hangup: Signal) {
     while hangup.recv().await.is_some() {
         let new = match args.load() {
             Ok(new) => new,

@@ -53,7 +53,7 @@ async fn health_is_the_worst_of_its_parts() {
     let health = b.services.health.check().await;
     assert_eq!(
         (health.status, health.checks.len()),
-        (HealthStatus::Healthy, 2)
+        (HealthStatus::Healthy, 3)
     );
     b.services.health.ready().unwrap();
     let mut plugins = b.services.plugins.list();
