@@ -71,7 +71,7 @@ pub struct RuntimeConfig {
     pub retire_grace_ms: u64,
     /// How long a replaced revision may take to finish its calls before a warning is logged.
     pub drain_deadline_ms: u64,
-    /// Replaced revisions kept in memory per plugin.
+    /// Replaced revisions kept per plugin, in memory and on disk.
     pub kept_revisions: usize,
 }
 
@@ -107,6 +107,11 @@ impl RuntimeConfig {
     /// Where compiled code is kept.
     pub(crate) fn artifact_dir(&self) -> PathBuf {
         self.data_dir.join("artifacts")
+    }
+
+    /// Where good revisions are kept for a restart.
+    pub(crate) fn revision_dir(&self) -> PathBuf {
+        self.data_dir.join("revisions")
     }
 
     /// Instances left for calls once processors and probes have theirs.

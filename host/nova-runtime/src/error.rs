@@ -10,7 +10,7 @@ pub enum RuntimeError {
     /// A directory cannot be made or used.
     #[error("the {what} {} cannot be used", path.display())]
     Directory {
-        /// `plugin directory` or `artifact directory`.
+        /// `plugin directory`, `artifact directory` or `revision directory`.
         what: &'static str,
         /// Which.
         path: PathBuf,

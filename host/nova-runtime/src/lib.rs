@@ -39,6 +39,7 @@ mod artifacts;
 mod check;
 mod component;
 mod files;
+mod kept;
 mod loader;
 mod manifest;
 mod probe;

@@ -22,6 +22,7 @@ use crate::config::{LOADS_AT_A_TIME, RuntimeConfig};
 use crate::convert::object_text;
 use crate::files::Source;
 use crate::invoke::{Guest, Invoker, Unit};
+use crate::kept::Origin;
 use crate::manifest::{self, Manifest};
 use crate::probe::{ProbeTime, probe};
 use crate::registry::{Loaded, Revision};
@@ -56,7 +57,7 @@ impl From<Refused> for Halt {
 
 /// A file that was read and not refused so far.
 struct Sound {
-    bytes: Vec<u8>,
+    origin: Origin,
     manifest: Manifest,
     inspection: Inspection,
     kind: Kind,
@@ -161,7 +162,7 @@ impl Loader {
             }
         }
         let Sound {
-            bytes,
+            origin,
             manifest,
             inspection,
             kind,
@@ -169,6 +170,7 @@ impl Loader {
         tracing::info!(plugin, %kind, digest = inspection.digest, size_bytes = inspection.size_bytes, "loading plugin");
 
         let (this, digest) = (Arc::clone(self), inspection.digest.clone());
+        let bytes = Arc::clone(&origin.bytes);
         let compile = move || this.compile(&bytes, &digest, kind);
         let (guest, from_cache) = blocking(Stage::Compile, compile).await?;
         tracing::info!(
@@ -218,13 +220,14 @@ impl Loader {
             size_bytes: inspection.size_bytes,
             load_ms: ms(began),
             from_cache,
+            origin,
         }))
     }
 
     /// Reads and decodes; blocks. What was seen of the component is given even when it is refused.
     fn read(&self, source: &Source) -> (Option<Inspection>, Result<Sound, Refused>) {
-        let manifest = match self.manifest(source) {
-            Ok(manifest) => manifest,
+        let (manifest, text) = match self.manifest(source) {
+            Ok(read) => read,
             Err(refused) => return (None, Err(refused)),
         };
         let bytes = match self.component(source) {
@@ -240,7 +243,10 @@ impl Loader {
                     Err(Refused::new(Stage::Component, reason))
                 }
                 _ => Ok(Sound {
-                    bytes,
+                    origin: Origin {
+                        bytes: Arc::new(bytes),
+                        manifest: text,
+                    },
                     manifest,
                     inspection: inspection.clone(),
                     kind,
@@ -254,16 +260,18 @@ impl Loader {
         (Some(inspection), read)
     }
 
-    fn manifest(&self, source: &Source) -> Result<Manifest, Refused> {
+    /// The manifest and its text.
+    fn manifest(&self, source: &Source) -> Result<(Manifest, Option<String>), Refused> {
         let refuse = |reason| Refused::new(Stage::Manifest, reason);
         manifest::check_name(&source.name).map_err(refuse)?;
         let Some(path) = &source.manifest else {
-            return Ok(Manifest::default_of(&self.config));
+            return Ok((Manifest::default_of(&self.config), None));
         };
         let text = bounded(path, manifest::MAX_BYTES)?;
         let text = String::from_utf8(text)
             .map_err(|_| refuse(format!("{} is not UTF-8", path.display())))?;
-        Manifest::parse(&text, &source.name, &self.config).map_err(refuse)
+        let manifest = Manifest::parse(&text, &source.name, &self.config).map_err(refuse)?;
+        Ok((manifest, Some(text)))
     }
 
     fn component(&self, source: &Source) -> Result<Vec<u8>, Refused> {

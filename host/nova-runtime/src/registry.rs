@@ -14,6 +14,7 @@ use nova_core::domain::{Clock, SystemClock};
 use nova_core::ports::Call;
 use nova_core::ports::runtime::{
     PluginLimits, PluginState, PluginStatus, Quarantine, Readiness, RevisionStatus, Route,
+    ServingFrom,
 };
 use nova_core::strategy::{CallError, Kind};
 use parking_lot::Mutex;
@@ -21,6 +22,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, watch};
 
 use crate::invoke::Unit;
+use crate::kept::Origin;
 use crate::stats::Stats;
 
 /// Refused files remembered per plugin.
@@ -54,20 +56,21 @@ pub(crate) struct Loaded {
     pub(crate) size_bytes: u64,
     pub(crate) load_ms: f64,
     pub(crate) from_cache: bool,
+    pub(crate) origin: Origin,
 }
 
 /// One plugin in a snapshot.
 #[derive(Clone)]
 pub(crate) struct Plugin {
     name: Arc<str>,
-    file: String,
+    pub(crate) file: String,
     kind: Option<Kind>,
     pub(crate) current: Option<Arc<Revision>>,
     /// Replaced revisions, newest first: what a fallback or rollback could serve.
     previous: Vec<Arc<Revision>>,
     quarantine: Option<Quarantine>,
     refused: Vec<Quarantine>,
-    next_revision: u64,
+    serving_from: ServingFrom,
     stats: Option<Arc<Stats>>,
 }
 
@@ -195,6 +198,7 @@ impl Snapshot {
                 .map(|revision| revision.confidence.clone())
                 .unwrap_or_default(),
             file: plugin.file.clone(),
+            serving_from: current.map(|_| plugin.serving_from),
             current: current.map(|revision| revision.status.clone()),
             previous: plugin
                 .previous
@@ -261,8 +265,16 @@ impl Registry {
         self.change(name, file, |_| ());
     }
 
-    /// A file was loaded and serves from now on.
-    pub(crate) fn activate(&self, name: &str, file: &str, loaded: Loaded) -> Activated {
+    /// A revision was loaded, got its number and serves from now on. One from the kept revisions
+    /// leaves the quarantine of the file that it stands in for.
+    pub(crate) fn activate(
+        &self,
+        name: &str,
+        file: &str,
+        number: u64,
+        from: ServingFrom,
+        loaded: Loaded,
+    ) -> Activated {
         let kept = self.kept_revisions;
         self.change(name, file, |plugin| {
             let kind = loaded.unit.guest.kind();
@@ -277,7 +289,7 @@ impl Registry {
                 in_flight: AtomicU64::new(0),
                 stats: Arc::clone(&stats),
                 status: RevisionStatus {
-                    revision: plugin.next_revision,
+                    revision: number,
                     version: loaded.version,
                     digest: loaded.digest,
                     activated_at: SystemClock.now(),
@@ -290,10 +302,12 @@ impl Registry {
                 settings: loaded.settings,
                 unit: loaded.unit,
             });
-            plugin.next_revision += 1;
+            plugin.serving_from = from;
             plugin.kind = Some(kind);
             plugin.stats = Some(stats);
-            plugin.quarantine = None;
+            if from == ServingFrom::Directory {
+                plugin.quarantine = None;
+            }
             let replaced = plugin.current.replace(Arc::clone(&revision));
             if let Some(replaced) = &replaced {
                 plugin.previous.insert(0, Arc::clone(replaced));
@@ -308,7 +322,10 @@ impl Registry {
 
     /// The file is what already serves.
     pub(crate) fn unchanged(&self, name: &str, file: &str) {
-        self.change(name, file, |plugin| plugin.quarantine = None);
+        self.change(name, file, |plugin| {
+            plugin.quarantine = None;
+            plugin.serving_from = ServingFrom::Directory;
+        });
     }
 
     /// A file was refused; what served before goes on.
@@ -351,7 +368,7 @@ impl Registry {
                 previous: Vec::new(),
                 quarantine: None,
                 refused: Vec::new(),
-                next_revision: 1,
+                serving_from: ServingFrom::Directory,
                 stats: None,
             },
         };

@@ -26,6 +26,7 @@ use crate::convert::object_text;
 use crate::error::{Failure, RuntimeError};
 use crate::events::{Events, PluginEvent};
 use crate::invoke::{Answer, Invoker};
+use crate::kept::Kept;
 use crate::loader::Loader;
 use crate::processor::{Processors, Trouble};
 use crate::registry::{Registry, Revision};
@@ -64,6 +65,8 @@ impl Runtime {
         let invoker = Arc::new(Invoker::new(&config)?);
         let artifacts = Artifacts::open(config.artifact_dir(), &invoker.engine)
             .map_err(unusable("artifact directory", config.artifact_dir()))?;
+        let kept = Kept::open(config.revision_dir(), config.kept_revisions)
+            .map_err(unusable("revision directory", config.revision_dir()))?;
         let loader = Arc::new(Loader::new(
             config.clone(),
             Arc::clone(&invoker),
@@ -80,6 +83,7 @@ impl Runtime {
             config: config.clone(),
             registry: Arc::clone(&registry),
             loader,
+            kept: Arc::new(kept),
             processors: Arc::clone(&processors),
             events: Arc::clone(&events),
         };

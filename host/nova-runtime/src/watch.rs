@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use metrics::counter;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use nova_core::domain::{Clock, SystemClock};
-use nova_core::ports::runtime::Quarantine;
+use nova_core::ports::runtime::{Quarantine, ServingFrom};
 use nova_core::strategy::Kind;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -22,6 +22,7 @@ use crate::component::{Refused, Stage};
 use crate::config::RuntimeConfig;
 use crate::events::{Events, PluginChange};
 use crate::files::{Source, Stamp, scan};
+use crate::kept::Kept;
 use crate::loader::{Loader, Outcome};
 use crate::processor::Processors;
 use crate::registry::{Activated, Loaded, Registry, Revision};
@@ -36,6 +37,7 @@ pub(crate) struct Watch {
     pub(crate) config: RuntimeConfig,
     pub(crate) registry: Arc<Registry>,
     pub(crate) loader: Arc<Loader>,
+    pub(crate) kept: Arc<Kept>,
     pub(crate) processors: Arc<Processors>,
     pub(crate) events: Arc<Events>,
 }
@@ -65,7 +67,15 @@ impl Known {
     }
 }
 
-type Loads = JoinSet<(Source, Stamp, Outcome)>;
+/// A load that has ended.
+enum Ended {
+    /// Of the plugin directory's files, in this state.
+    Directory(Box<Source>, Stamp, Outcome),
+    /// Of a kept revision of the plugin.
+    Kept(String, Option<Box<Loaded>>),
+}
+
+type Loads = JoinSet<Ended>;
 
 impl Watch {
     /// Runs until `stop` says so, or its sender is gone.
@@ -75,11 +85,17 @@ impl Watch {
         let mut known: HashMap<String, Known> = HashMap::new();
         let mut loads = Loads::new();
         let mut complaint = String::new();
+        let mut missing = Some(self.kept.names());
         loop {
             let dir = self.config.plugin_dir.clone();
             let wait = match tokio::task::spawn_blocking(move || scan(&dir)).await {
                 Ok(Ok(found)) => {
                     complaint.clear();
+                    for name in missing.take().into_iter().flatten() {
+                        if !found.contains_key(&name) {
+                            self.serve_kept(&name, &mut loads);
+                        }
+                    }
                     self.look(found, &mut known, &mut loads)
                 }
                 Ok(Err(error)) => {
@@ -95,7 +111,14 @@ impl Watch {
             tokio::select! {
                 () = dirty.notified() => tokio::time::sleep(DEBOUNCE).await,
                 Some(ended) = loads.join_next() => match ended {
-                    Ok((source, stamp, outcome)) => self.loaded(&source, stamp, outcome, &mut known),
+                    Ok(Ended::Directory(source, stamp, outcome)) => {
+                        let refused = matches!(outcome, Outcome::Refused { .. });
+                        self.loaded(&source, stamp, outcome, &mut known);
+                        if refused && !self.serves(&source.name) {
+                            self.serve_kept(&source.name, &mut loads);
+                        }
+                    }
+                    Ok(Ended::Kept(name, loaded)) => self.kept_loaded(&name, loaded),
                     Err(error) => tracing::error!(%error, "a load broke off"),
                 },
                 () = tokio::time::sleep(wait) => {}
@@ -178,8 +201,51 @@ impl Watch {
         let loader = Arc::clone(&self.loader);
         loads.spawn(async move {
             let outcome = loader.load(&source, serving.as_ref()).await;
-            (source, stamp, outcome)
+            Ended::Directory(Box::new(source), stamp, outcome)
         });
+    }
+
+    /// Loads the newest good revision that is kept of a plugin, where one is.
+    fn serve_kept(&self, name: &str, loads: &mut Loads) {
+        let (name, sources) = (name.to_owned(), self.kept.sources(name));
+        if sources.is_empty() {
+            return;
+        }
+        let loader = Arc::clone(&self.loader);
+        loads.spawn(async move {
+            for source in sources {
+                match loader.load(&source, None).await {
+                    Outcome::Loaded(loaded) => return Ended::Kept(name, Some(loaded)),
+                    Outcome::Refused { refused, .. } => {
+                        tracing::warn!(
+                            plugin = name,
+                            file = source.file(),
+                            reason = refused.reason,
+                            "a kept revision cannot serve"
+                        );
+                    }
+                    Outcome::Unchanged | Outcome::Moved => {}
+                }
+            }
+            Ended::Kept(name, None)
+        });
+    }
+
+    fn kept_loaded(&self, name: &str, loaded: Option<Box<Loaded>>) {
+        // A good file that came meanwhile is newer.
+        let Some(loaded) = loaded.filter(|_| !self.serves(name)) else {
+            return;
+        };
+        let file = self
+            .registry
+            .snapshot()
+            .plugin(name)
+            .map(|p| p.file.clone());
+        tracing::warn!(
+            plugin = name,
+            "the last good revision serves: the plugin directory holds none"
+        );
+        self.activate(name, &file.unwrap_or_default(), ServingFrom::Kept, *loaded);
     }
 
     fn loaded(
@@ -194,7 +260,9 @@ impl Watch {
         match outcome {
             Outcome::Moved => tracing::debug!(plugin = name, "the file changed while it was read"),
             Outcome::Unchanged => self.registry.unchanged(name, &source.file()),
-            Outcome::Loaded(loaded) => self.activate(source, *loaded),
+            Outcome::Loaded(loaded) => {
+                self.activate(name, &source.file(), ServingFrom::Directory, *loaded);
+            }
             Outcome::Refused {
                 digest,
                 kind,
@@ -209,9 +277,10 @@ impl Watch {
         }
     }
 
-    fn activate(&self, source: &Source, loaded: Loaded) {
-        let name = source.name.as_str();
-        let Activated { current, replaced } = self.registry.activate(name, &source.file(), loaded);
+    fn activate(&self, name: &str, file: &str, from: ServingFrom, loaded: Loaded) {
+        let number = self.kept.keep(name, &loaded.digest, loaded.origin.clone());
+        let Activated { current, replaced } =
+            self.registry.activate(name, file, number, from, loaded);
         // A processor's state is its revision's: it is rebuilt from the recorded events.
         self.processors.forget(name);
         let (kind, status) = (current.kind, current.status.clone());
@@ -298,6 +367,7 @@ impl Watch {
 
     fn retire(&self, name: &str) {
         let revision = self.registry.retire(name);
+        self.kept.forget(name);
         self.processors.forget(name);
         tracing::info!(plugin = name, "plugin retired: its file is gone");
         self.publish(name, "retired", PluginChange::Retired);

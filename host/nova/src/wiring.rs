@@ -110,6 +110,7 @@ fn runtime_config(config: &Config, data: &DataDir) -> RuntimeConfig {
         max_file_bytes: plugins.max_file_bytes,
         retire_grace_ms: plugins.retire_grace_ms,
         drain_deadline_ms: plugins.drain_deadline_ms,
+        kept_revisions: plugins.kept_revisions as usize,
         ..RuntimeConfig::default()
     }
 }

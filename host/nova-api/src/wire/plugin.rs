@@ -2,7 +2,7 @@
 
 use nova_core::Timestamp;
 use nova_core::ports::runtime::{
-    PluginLimits, PluginState, PluginStatus, Quarantine, RevisionStatus,
+    PluginLimits, PluginState, PluginStatus, Quarantine, RevisionStatus, ServingFrom,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -35,6 +35,10 @@ pub(crate) struct PluginRecord {
     confidence: String,
     /// The file it is loaded from.
     file: String,
+    /// `directory`, or `kept`: the directory's file was refused or is missing, and the last good revision
+    /// serves; null = nothing serves.
+    #[schema(value_type = Option<String>, example = "directory")]
+    serving_from: Option<ServingFrom>,
     /// Why the newest file was refused; null = it serves.
     refused_reason: Option<String>,
     /// The newest refused file, until a good one follows.
@@ -74,6 +78,7 @@ impl From<PluginStatus> for PluginRecord {
             summary: status.summary,
             confidence: status.confidence,
             file: status.file,
+            serving_from: status.serving_from,
             quarantine: status.quarantine.map(Into::into),
             refused: status.refused.into_iter().map(Into::into).collect(),
             limits: status.limits.into(),

@@ -97,6 +97,16 @@ impl fmt::Display for PluginState {
     }
 }
 
+/// Where the serving revision came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServingFrom {
+    /// The plugin directory.
+    Directory,
+    /// The good revisions kept on disk: the directory's file was refused, or is missing.
+    Kept,
+}
+
 /// A refused file.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Quarantine {
@@ -184,6 +194,8 @@ pub struct PluginStatus {
     pub confidence: String,
     /// The file it is loaded from.
     pub file: String,
+    /// Where the serving revision came from; none = nothing serves.
+    pub serving_from: Option<ServingFrom>,
     /// The serving revision.
     pub current: Option<RevisionStatus>,
     /// Earlier revisions of this run that still drain or are kept.

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use nova_core::ports::PluginState;
+use nova_core::ports::runtime::ServingFrom;
 
 use super::*;
 use crate::PluginChange;
@@ -225,6 +226,47 @@ async fn a_restart_takes_the_kept_code_and_a_damaged_one_is_compiled_anew() {
         allocate(&runtime, 0).await.unwrap();
         runtime.shutdown().await;
     }
+}
+
+#[tokio::test]
+async fn after_a_restart_with_a_broken_or_missing_file_the_last_good_revision_serves() {
+    let bench = Bench::new();
+    bench.put("guest.wasm", &allocator("1.0.0"));
+    let runtime = bench.start();
+    until_serves(&runtime, "guest", "1.0.0").await;
+    bench.put("guest.wasm", &allocator("2.0.0"));
+    until_serves(&runtime, "guest", "2.0.0").await;
+    let index = bench.dir.path().join("data/revisions/guest/index.json");
+    let began = Instant::now();
+    while !fs::read_to_string(&index).is_ok_and(|text| text.contains("\"revision\":2")) {
+        assert!(began.elapsed() < Duration::from_secs(60), "never kept");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    runtime.shutdown().await;
+    drop(runtime);
+
+    for broken in [true, false] {
+        match broken {
+            true => bench.put("guest.wasm", b"garbage"),
+            false => fs::remove_file(bench.plugins().join("guest.wasm")).unwrap(),
+        }
+        let runtime = bench.start();
+        let status = until_serves(&runtime, "guest", "2.0.0").await;
+        assert_eq!(status.state, PluginState::Active);
+        assert_eq!(status.serving_from, Some(ServingFrom::Kept));
+        assert_eq!(status.quarantine.is_some(), broken);
+        let decided = allocate(&runtime, 0).await.unwrap();
+        assert_eq!(decided.strategy.revision, 2, "the number is its own");
+        runtime.shutdown().await;
+    }
+
+    // A good file takes over, and numbers go on.
+    let runtime = bench.start();
+    until_serves(&runtime, "guest", "2.0.0").await;
+    bench.put("guest.wasm", &allocator("3.0.0"));
+    let status = until_serves(&runtime, "guest", "3.0.0").await;
+    assert_eq!(status.current.unwrap().revision, 3);
+    assert_eq!(status.serving_from, Some(ServingFrom::Directory));
 }
 
 #[tokio::test]

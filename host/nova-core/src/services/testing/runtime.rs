@@ -336,6 +336,7 @@ fn plugin(kind: Kind) -> PluginStatus {
         summary: "native, for tests".into(),
         confidence: "of no weight".into(),
         file: format!("{name}.wasm"),
+        serving_from: None,
         current: None,
         previous: Vec::new(),
         quarantine: None,
