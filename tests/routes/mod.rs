@@ -6,6 +6,7 @@ mod analytics;
 mod auth;
 mod errors;
 mod flows;
+mod leases;
 mod memory;
 mod plugins;
 mod resources;

@@ -8,7 +8,7 @@ use super::{Operation, header, is_time, number, text};
 use crate::support::{Daemon, Options, eventually};
 
 /// What the first version is to have.
-const PROMISED: [(&str, &str); 44] = [
+const PROMISED: [(&str, &str); 48] = [
     ("GET", "/"),
     ("GET", "/health"),
     ("GET", "/health/live"),
@@ -48,6 +48,10 @@ const PROMISED: [(&str, &str); 44] = [
         "POST",
         "/api/orchestration/resources/allocations/{allocation_id}/release",
     ),
+    ("POST", "/api/orchestration/agents/{agent_id}/lease"),
+    ("POST", "/api/orchestration/tasks/{task_id}/heartbeat"),
+    ("POST", "/api/orchestration/tasks/{task_id}/complete"),
+    ("POST", "/api/orchestration/tasks/{task_id}/fail"),
     ("GET", "/api/orchestration/memory"),
     ("POST", "/api/orchestration/memory/store"),
     ("POST", "/api/orchestration/memory/search"),

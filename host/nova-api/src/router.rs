@@ -119,6 +119,10 @@ route_table! {
     GET AGENT, READ => agents::get;
     POST "/api/orchestration/agents/coordinate", WRITE => agents::coordinate;
     POST "/api/orchestration/agents/{agent_id}/assign", WRITE => agents::assign;
+    POST "/api/orchestration/agents/{agent_id}/lease", WRITE => leases::lease;
+    POST "/api/orchestration/tasks/{task_id}/heartbeat", WRITE => leases::heartbeat;
+    POST "/api/orchestration/tasks/{task_id}/complete", WRITE => leases::complete;
+    POST "/api/orchestration/tasks/{task_id}/fail", WRITE => leases::fail;
 
     POST "/api/orchestration/flows", WRITE => flows::create;
     GET "/api/orchestration/flows", READ => flows::list;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use nova_core::ports::Datastore;
 use nova_core::ports::runtime::PluginLimits;
-use nova_core::services::{ServiceConfig, Services};
+use nova_core::services::{LeaseConfig, ServiceConfig, Services};
 use nova_core::strategy::Kind;
 use nova_core::{Communication, SystemClock};
 use nova_runtime::{Runtime, RuntimeConfig};
@@ -67,6 +67,24 @@ impl Parts {
             tick.tick().await;
             if let Err(error) = services.resources.expire().await {
                 tracing::warn!(%error, "allocations past their time could not be taken back");
+            }
+        }
+    }
+
+    /// Ends, again and again, leases whose time is over, and notes deadlines that have passed.
+    pub(crate) async fn sweep_leases(services: Services, every: Duration) {
+        let mut tick = tokio::time::interval(every);
+        loop {
+            tick.tick().await;
+            match services.leases.sweep().await {
+                Ok(done) => {
+                    metrics::counter!("nova_leases_expired_total").increment(done.expired);
+                    metrics::counter!("nova_task_deadlines_missed_total").increment(done.missed);
+                }
+                Err(error) => tracing::warn!(%error, "leases past their time could not be ended"),
+            }
+            if let Ok(active) = services.leases.active().await {
+                metrics::gauge!("nova_leases_active").set(active as f64);
             }
         }
     }
@@ -141,6 +159,12 @@ fn service_config(config: &Config, pepper: [u8; 32]) -> ServiceConfig {
         default_duration_s: config.scheduling.default_duration_s,
         allocation_attempts: config.allocation.attempts_max,
         pepper,
+        leases: LeaseConfig {
+            default_s: config.leases.default_s,
+            max_s: config.leases.max_s,
+            wait_max_ms: config.leases.wait_max_ms,
+            waiters_max: config.leases.waiters_max as usize,
+        },
         memory: memory::config(&config.memory),
         ..ServiceConfig::default()
     }

@@ -8,6 +8,7 @@ pub(crate) mod allocations;
 pub(crate) mod analytics;
 pub(crate) mod docs;
 pub(crate) mod flows;
+pub(crate) mod leases;
 pub(crate) mod memory;
 pub(crate) mod plugins;
 pub(crate) mod resources;

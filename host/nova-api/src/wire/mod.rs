@@ -12,6 +12,7 @@ pub(crate) mod answer;
 pub(crate) mod coordination;
 pub(crate) mod error;
 pub(crate) mod flow;
+pub(crate) mod lease;
 pub(crate) mod memory;
 pub(crate) mod memory_body;
 pub(crate) mod object;

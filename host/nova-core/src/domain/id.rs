@@ -143,6 +143,10 @@ uuid_id!(
     AllocationId, "allocation_id"
 );
 uuid_id!(
+    /// A lease, unique everywhere.
+    LeaseId, "lease_id"
+);
+uuid_id!(
     /// A memory, unique everywhere.
     MemoryId, "memory_id"
 );

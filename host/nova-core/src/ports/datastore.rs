@@ -18,6 +18,7 @@ use crate::domain::{
 };
 use crate::error::{Error, Result};
 
+use super::leases::{LeaseReads, LeaseWrites};
 use super::memories::{MemoryReads, MemoryWrites};
 
 /// A write job: everything it does is committed together, or nothing.
@@ -158,7 +159,7 @@ pub struct AllocationFilter {
 }
 
 /// Reads inside a transaction. A record of another domain is as if it did not exist.
-pub trait ReadTx: MemoryReads {
+pub trait ReadTx: MemoryReads + LeaseReads {
     /// One task.
     fn task(&self, domain: &Domain, id: TaskId) -> Result<Option<Task>>;
     /// Tasks, newest first.
@@ -225,7 +226,7 @@ pub trait ReadTx: MemoryReads {
 
 /// Writes inside a transaction. Inserting an id that exists is a bug of the caller (it looks
 /// first) and answers [`Error::Service`]; so does updating a record that does not exist.
-pub trait WriteTx: ReadTx + MemoryWrites {
+pub trait WriteTx: ReadTx + MemoryWrites + LeaseWrites {
     /// Adds a task with its dependencies.
     fn insert_task(&mut self, task: &Task) -> Result<()>;
     /// Replaces a task; `dependencies` too.

@@ -2,6 +2,7 @@
 
 pub mod datastore;
 pub mod feed;
+pub mod leases;
 pub mod memories;
 pub mod memory_index;
 pub mod runtime;
@@ -11,6 +12,7 @@ pub use datastore::{
     TaskFilter, WriteJob, WriteTx,
 };
 pub use feed::{EventFeed, FeedPart};
+pub use leases::{LeaseReads, LeaseWrites};
 pub use memories::{
     CLIENT_MODEL, MemoryFilter, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites,
     PendingEpisodes, StoredMemory,

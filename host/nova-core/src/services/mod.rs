@@ -17,6 +17,7 @@ mod flow_problem;
 mod flows;
 mod health;
 mod keys;
+mod leases;
 mod memory;
 mod optimize;
 mod plugins;
@@ -39,6 +40,9 @@ pub use events::{EVENTS_READ, EventService, Follower};
 pub use flows::{CriticalPath, FlowService, FlowView, Progress};
 pub use health::{Check, Health, HealthService, HealthStatus};
 pub use keys::{KeyService, NewKey, SECRET_MAX_CHARS, SECRET_MIN_CHARS};
+pub use leases::{
+    Heartbeat, LEASE_TASKS_MAX, LeaseConfig, LeaseRequest, LeaseService, Leased, Sweep,
+};
 pub use memory::{
     Consolidation, EmbeddingProgress, Found, MATCHES_MAX, MemoryConfig, MemoryService,
     QUERY_MAX_BYTES, Remembered, SearchRequest, SearchResult,
@@ -69,6 +73,8 @@ pub struct ServiceConfig {
     pub coordination_agents_max: usize,
     /// The key of the keyed hash under which secrets are kept. The default, all zeros, is for tests.
     pub pepper: [u8; 32],
+    /// Leases of workers.
+    pub leases: LeaseConfig,
     /// Memories.
     pub memory: MemoryConfig,
 }
@@ -81,6 +87,7 @@ impl Default for ServiceConfig {
             allocation_attempts: 5,
             coordination_agents_max: 100,
             pepper: [0; 32],
+            leases: LeaseConfig::default(),
             memory: MemoryConfig::default(),
         }
     }
@@ -103,6 +110,8 @@ pub struct Services {
     pub events: Arc<EventService>,
     /// API keys.
     pub keys: Arc<KeyService>,
+    /// Workers.
+    pub leases: Arc<LeaseService>,
     /// Memories.
     pub memories: Arc<MemoryService>,
     /// Plugins.
@@ -146,6 +155,7 @@ impl Services {
             analytics: Arc::new(AnalyticsService::new(ports.clone())),
             events: Arc::new(EventService::new(ports.clone())),
             keys: Arc::new(KeyService::new(ports.clone())),
+            leases: Arc::new(LeaseService::new(ports.clone())),
             memories: Arc::new(MemoryService::new(ports.clone())),
             plugins: Arc::new(PluginService::new(ports.clone())),
             health: Arc::new(HealthService::new(ports)),

@@ -53,6 +53,7 @@ impl TaskChange {
         check_version("task", self.expected_version, task.version)?;
         if let Some(to) = self.status {
             self.check_step(&task, to)?;
+            self.check_lease(steps, &task, to)?;
         } else if task.status.is_final() {
             return Err(Error::conflict(
                 format!(
@@ -90,6 +91,23 @@ impl TaskChange {
             Ok(())
         } else {
             Err(illegal(task, to))
+        }
+    }
+
+    /// A leased attempt is its worker's: it may only be called off.
+    fn check_lease(&self, steps: &Steps<'_>, task: &Task, to: TaskStatus) -> Result<()> {
+        if task.status != TaskStatus::InProgress || to == TaskStatus::Cancelled {
+            return Ok(());
+        }
+        match steps.tx.active_lease(task.task_id)? {
+            None => Ok(()),
+            Some(lease) => Err(Error::conflict(
+                format!(
+                    "'{}' has leased the task; it ends by the lease's complete or fail, or is cancelled",
+                    lease.agent_id
+                ),
+                json!({"task_id": task.task_id, "lease_id": lease.lease_id, "agent_id": lease.agent_id}),
+            )),
         }
     }
 

@@ -88,6 +88,20 @@ impl<'a> Steps<'a> {
 
     /// Ends an attempt that failed: back to `ready` after a pause while attempts are left, else `failed`.
     pub(super) fn fail(&mut self, task: &mut Task, error: Option<String>) -> Result<()> {
+        self.fail_attempt(task, error, false)
+    }
+
+    /// As [`Steps::fail`], after which any agent may take the task: the one that had it may be gone.
+    pub(super) fn fail_and_free(&mut self, task: &mut Task, error: Option<String>) -> Result<()> {
+        self.fail_attempt(task, error, true)
+    }
+
+    fn fail_attempt(
+        &mut self,
+        task: &mut Task,
+        error: Option<String>,
+        is_freed: bool,
+    ) -> Result<()> {
         task.error = error;
         let told = task
             .error
@@ -108,7 +122,12 @@ impl<'a> Steps<'a> {
             task.attempt,
         );
         task.not_before = Some(self.now.plus_s(pause_ms as f64 / 1000.0));
-        self.step(task, TaskStatus::Ready, Some(of))
+        self.mark(task, TaskStatus::Ready, Some(of))?;
+        if is_freed {
+            task.agent_id = None;
+            task.planned = None;
+        }
+        self.save(task)
     }
 
     /// Makes a task ready; one that is meant for an agent (and was not put there by a plan, whose

@@ -10,6 +10,7 @@ mod events;
 mod flows;
 mod kept;
 mod keys;
+mod leases;
 mod listing;
 mod memories;
 mod open;

@@ -15,7 +15,7 @@ use crate::error::StoreError;
 const APPLICATION_ID: i64 = 0x4E6F_7661;
 
 /// Every step, oldest first.
-const STEPS: &[&str] = &[STEP_1, STEP_EVENT_DETAIL, STEP_MEMORIES];
+const STEPS: &[&str] = &[STEP_1, STEP_EVENT_DETAIL, STEP_MEMORIES, STEP_LEASES];
 
 /// Refuses a database of another program or of a newer Nova, before anything is changed.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
@@ -315,4 +315,29 @@ CREATE TABLE memory_usage (
     bytes INTEGER NOT NULL CHECK (bytes >= 0),
     PRIMARY KEY (domain, layer)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// The indexes on tasks are in the order in which workers take them.
+const STEP_LEASES: &str = "
+CREATE TABLE leases (
+    lease_id BLOB PRIMARY KEY,
+    domain TEXT NOT NULL,
+    task_id BLOB NOT NULL,
+    agent_id TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    lease_s REAL NOT NULL,
+    state TEXT NOT NULL,
+    granted_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX leases_on_task ON leases (task_id) WHERE state = 'active';
+CREATE INDEX leases_to_expire ON leases (expires_ms) WHERE state = 'active';
+
+ALTER TABLE tasks ADD COLUMN deadline_noted_ms INTEGER;
+CREATE INDEX tasks_to_lease
+    ON tasks (domain, priority DESC, coalesce(deadline_ms, 9223372036854775807), position)
+    WHERE status = 'ready';
+CREATE INDEX tasks_past_deadline ON tasks (deadline_ms)
+    WHERE deadline_ms IS NOT NULL AND deadline_noted_ms IS NOT deadline_ms
+        AND status NOT IN ('completed', 'failed', 'cancelled');
 ";

@@ -24,6 +24,8 @@ const GET: &str = concat!(
     columns!(),
     " FROM tasks WHERE task_id = ? AND domain = ?"
 );
+/// Every column, of tasks; a condition comes after it.
+pub(super) const SELECT: &str = concat!("SELECT ", columns!(), " FROM tasks");
 const LIST: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE domain = ?");
 pub(super) const OF_FLOW: &str = concat!(
     "SELECT ",
@@ -58,7 +60,7 @@ const UPDATE: &str = "UPDATE tasks SET parameters = ?2, priority = ?3, deadline_
 // Apart from UPDATE: kind and flow seldom change, and their indexes are then not touched.
 const MOVE: &str = "UPDATE tasks SET kind = ?2, flow_id = ?3 WHERE position = ?1";
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Task> {
+pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Task> {
     let mut c = Columns::of(row);
     Ok(Task {
         task_id: c.uuid(TaskId)?,

@@ -4,18 +4,19 @@
 use std::cell::{Cell, RefCell};
 
 use nova_core::ports::{
-    AllocationFilter, MemoryFilter, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites, Page,
-    PageRequest, PendingEpisodes, ReadTx, StoredMemory, TaskFilter, WriteTx,
+    AllocationFilter, LeaseReads, LeaseWrites, MemoryFilter, MemoryReads, MemoryUsage,
+    MemoryVector, MemoryWrites, Page, PageRequest, PendingEpisodes, ReadTx, StoredMemory,
+    TaskFilter, WriteTx,
 };
 use nova_core::{
     Agent, AgentId, Allocation, AllocationId, ApiKey, Domain, Event, Flow, FlowId, FlowStatus,
-    Memory, MemoryId, MemoryLayer, NewEvent, Resource, ResourceId, Result, Task, TaskId,
-    TaskStatus, Timestamp, Transition,
+    Lease, LeaseId, Memory, MemoryId, MemoryLayer, NewEvent, Resource, ResourceId, Result, Task,
+    TaskId, TaskStatus, Timestamp, Transition,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement};
 
 use super::kept::Kept;
-use super::{agents, allocations, events, flows, keys, memories, resources, tasks};
+use super::{agents, allocations, events, flows, keys, leases, memories, resources, tasks};
 use crate::error::{StoreError, sql};
 
 /// The task that a job touched last: most steps of a task's life are written right after the
@@ -392,5 +393,41 @@ impl MemoryWrites for Tx<'_, '_> {
     }
     fn delete_memory(&mut self, domain: &Domain, id: MemoryId) -> Result<bool> {
         memories::delete(self, domain, id)
+    }
+}
+
+impl LeaseReads for Tx<'_, '_> {
+    fn lease(&self, domain: &Domain, id: LeaseId) -> Result<Option<Lease>> {
+        leases::get(self, domain, id)
+    }
+    fn active_lease(&self, task: TaskId) -> Result<Option<Lease>> {
+        leases::active_on(self, task)
+    }
+    fn expired_leases(&self, now: Timestamp, limit: usize) -> Result<Vec<Lease>> {
+        leases::expired(self, now, limit)
+    }
+    fn active_leases(&self) -> Result<u64> {
+        leases::active(self)
+    }
+    fn assigned_tasks(&self, agent: &Agent, now: Timestamp, limit: usize) -> Result<Vec<Task>> {
+        leases::assigned(self, agent, now, limit)
+    }
+    fn ready_tasks(&self, agent: &Agent, now: Timestamp, limit: usize) -> Result<Vec<Task>> {
+        leases::ready(self, agent, now, limit)
+    }
+    fn missed_deadlines(&self, now: Timestamp, limit: usize) -> Result<Vec<Task>> {
+        leases::missed(self, now, limit)
+    }
+}
+
+impl LeaseWrites for Tx<'_, '_> {
+    fn insert_lease(&mut self, lease: &Lease) -> Result<()> {
+        leases::insert(self, lease)
+    }
+    fn update_lease(&mut self, lease: &Lease) -> Result<()> {
+        leases::update(self, lease)
+    }
+    fn note_missed_deadline(&mut self, task: TaskId, deadline: Timestamp) -> Result<()> {
+        leases::note_deadline(self, task, deadline)
     }
 }

@@ -107,6 +107,10 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
         parts.services.clone(),
         Duration::from_millis(config.memory.upkeep_interval_ms),
     ));
+    let sweeping = tokio::spawn(Parts::sweep_leases(
+        parts.services.clone(),
+        Duration::from_millis(config.leases.sweep_interval_ms),
+    ));
     let ready = tokio::spawn(announce(parts.services.clone(), address));
 
     let services = parts.services.clone();
@@ -121,7 +125,7 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
         grace: Duration::from_secs_f64(config.shutdown.grace_s),
     };
     nova_api::serve(listener, api, limits, drain).await;
-    for task in [expiry, ready, hangup, upkeep, remembering] {
+    for task in [expiry, ready, hangup, upkeep, remembering, sweeping] {
         task.abort();
     }
     if let Err(error) = parts.services.memories.flush_accesses().await {

@@ -51,6 +51,7 @@ section!(Config {
     strategies: Strategies = Strategies::default(),
     scheduling: Scheduling = Scheduling::default(),
     allocation: Allocation = Allocation::default(),
+    leases: Leases = Leases::default(),
     memory: Memory = Memory::default(),
     log: Log = Log::default(),
 });
@@ -115,6 +116,14 @@ section!(Scheduling {
 section!(Allocation {
     attempts_max: u32 = 5,
     expire_interval_ms: u64 = 1000,
+});
+
+section!(Leases {
+    default_s: f64 = 60.0,
+    max_s: f64 = 3600.0,
+    wait_max_ms: u64 = 30_000,
+    waiters_max: u32 = 1000,
+    sweep_interval_ms: u64 = 500,
 });
 
 section!(Memory {
@@ -187,6 +196,8 @@ impl Config {
                 "allocation.attempts_max",
                 self.allocation.attempts_max.into(),
             ),
+            ("leases.waiters_max", self.leases.waiters_max.into()),
+            ("leases.sweep_interval_ms", self.leases.sweep_interval_ms),
             ("memory.upkeep_interval_ms", self.memory.upkeep_interval_ms),
             ("memory.records_max", self.memory.records_max),
             ("memory.bytes_max", self.memory.bytes_max),
@@ -195,6 +206,7 @@ impl Config {
                 self.allocation.expire_interval_ms,
             ),
         ];
+        self.check_leases()?;
         self.check_memory()?;
         if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             bail!("{key} must be at least 1, got 0");
@@ -227,6 +239,19 @@ impl Config {
             bail!(
                 "scheduling.bandwidth_bytes_per_s must be above 0 (inf: transfers are free), got {got}"
             );
+        }
+        Ok(())
+    }
+
+    fn check_leases(&self) -> Result<()> {
+        let Leases {
+            default_s, max_s, ..
+        } = self.leases;
+        if !(0.1..=86_400.0).contains(&max_s) {
+            bail!("leases.max_s must be 0.1 to 86400, got {max_s}");
+        }
+        if !(0.1..=max_s).contains(&default_s) {
+            bail!("leases.default_s must be 0.1 to leases.max_s ({max_s}), got {default_s}");
         }
         Ok(())
     }

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use super::memories::MemoryRow;
 use crate::domain::{
     Agent, AgentId, Allocation, AllocationId, AllocationStatus, ApiKey, Domain, Event, Flow,
-    FlowId, FlowStatus, KeyId, MemoryId, NewEvent, Resource, ResourceId, Task, TaskId, TaskStatus,
-    Timestamp, Transition,
+    FlowId, FlowStatus, KeyId, Lease, LeaseId, MemoryId, NewEvent, Resource, ResourceId, Task,
+    TaskId, TaskStatus, Timestamp, Transition,
 };
 use crate::error::{Error, Result};
 use crate::ports::{
@@ -173,7 +173,7 @@ impl<K: std::hash::Hash + Eq, V: Clone> Table<K, V> {
 
 #[derive(Clone, Default)]
 pub(super) struct State {
-    tasks: Table<TaskId, Task>,
+    pub(super) tasks: Table<TaskId, Task>,
     transitions: HashMap<TaskId, Vec<Transition>>,
     flows: Table<(Domain, FlowId), Flow>,
     agents: Table<(Domain, AgentId), Agent>,
@@ -181,6 +181,8 @@ pub(super) struct State {
     allocations: Table<AllocationId, Allocation>,
     keys: Table<KeyId, ApiKey>,
     pub(super) memories: Table<MemoryId, MemoryRow>,
+    pub(super) leases: Table<LeaseId, Lease>,
+    pub(super) noted_deadlines: HashMap<TaskId, Timestamp>,
     events: Vec<Event>,
     newest_seq: u64,
 }

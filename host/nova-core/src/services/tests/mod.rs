@@ -6,6 +6,7 @@ mod analytics_health;
 mod events;
 mod flows;
 mod keys;
+mod leases;
 mod memories;
 mod optimize;
 mod resources;
