@@ -14,6 +14,8 @@ use crate::simplex;
 pub(super) const SEASONS_MAX: usize = 2;
 /// Evaluations of the search for each parameter, at most.
 const EVALUATIONS: usize = 40;
+/// Values up to which a search has all of them; a longer series gets fewer, as a pass costs more.
+const FULL_SEARCH: usize = 700;
 
 /// A model's form.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,7 +155,8 @@ impl Ets {
     fn search(series: &[f64], form: Form, from: &[f64], step: f64, evaluations: usize) -> Self {
         let start = State::first(series, &form);
         let cost = |point: &[f64]| start.clone().run(series, &form.smoothing(point), |_| {});
-        let budget = evaluations * form.dimensions();
+        let fewer = (FULL_SEARCH as f64 / series.len() as f64).min(1.0);
+        let budget = (fewer * (evaluations * form.dimensions()) as f64) as usize;
         let (point, squares) = simplex::minimise(from, step, budget, cost);
         Self {
             smoothing: form.smoothing(&point),
