@@ -164,3 +164,35 @@ fn a_second_optimizer_stands_by_and_serves_who_names_it() {
     });
     daemon.post(&path, json!({})).expect(200);
 }
+
+#[test]
+fn after_a_restart_with_a_broken_file_the_last_good_revision_serves_and_says_so() {
+    let daemon = Daemon::start();
+    let flow = diamond(&daemon);
+    let heft = daemon.get("/api/plugins/heft").expect(200);
+    assert_eq!(heft["serving_from"], "directory");
+    let index = daemon
+        .plugin_dir()
+        .with_file_name("data/revisions/heft/index.json");
+    eventually("the revision is kept", || index.is_file().then_some(()));
+    std::fs::write(daemon.plugin_dir().join("heft/heft.wasm"), b"broken").unwrap();
+
+    let daemon = daemon.kill_and_restart();
+    let after = eventually("the broken file is refused", || {
+        let plugin = daemon.get("/api/plugins/heft").expect(200);
+        plugin["quarantine"].is_object().then_some(plugin)
+    });
+    assert_eq!(
+        (&after["state"], &after["serving_from"]),
+        (&json!("active"), &json!("kept"))
+    );
+    for same in ["digest", "revision", "settings", "limits"] {
+        assert_eq!(after[same], heft[same], "{same}");
+    }
+    daemon
+        .post(
+            &format!("/api/orchestration/flows/{flow}/optimize"),
+            json!({}),
+        )
+        .expect(200);
+}
