@@ -33,15 +33,14 @@ impl EventFeed {
         self.0.subscribe()
     }
 
-    /// Whether anybody follows; where nobody does, events need not be collected.
-    pub fn is_followed(&self) -> bool {
-        self.0.receiver_count() > 0
-    }
-
     /// Publishes what a commit has made durable. For datastores: once for each event, after its commit.
+    /// Whoever subscribes before the commit gets it, so that it must be collected even while nobody follows.
     pub fn publish(&self, events: &[Event]) {
+        if self.0.receiver_count() == 0 {
+            return;
+        }
         for part in events.chunks(FEED_PART_EVENTS) {
-            // An error says that nobody follows.
+            // An error says that the last follower has just gone.
             drop(self.0.send(part.into()));
         }
     }

@@ -154,3 +154,17 @@ pub async fn the_feed_follows_the_commits(store: &Arc<dyn Datastore>) {
     }
     assert_eq!(seen, wanted);
 }
+
+/// Who subscribes while a job runs is told of it: its commit comes later.
+pub async fn who_follows_before_the_commit_is_told(store: &Arc<dyn Datastore>) {
+    let (follower, following) = std::sync::mpsc::channel();
+    let feed = store.feed().clone();
+    let job = move |tx: &mut dyn WriteTx| {
+        let event = NewEvent::new(EventKind::UserMetric, 1.0);
+        tx.append_event(&samples::domain("d"), samples::at(0), &event)?;
+        follower.send(feed.subscribe()).map_err(Error::service)
+    };
+    store.write(job).await.unwrap();
+    let part = following.recv().unwrap().try_recv().unwrap();
+    assert_eq!(*part, *after(store, None, 0, 10).await);
+}

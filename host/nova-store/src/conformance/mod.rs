@@ -58,7 +58,8 @@ macro_rules! conformance {
             allocations: every_field_is_kept, filters_combine, lists_are_stable, the_overdue_are_found,
                 domains_are_apart;
             events: every_field_is_kept, each_domain_sees_its_own, reading_continues_where_it_stopped,
-                the_daemons_own_are_in_no_domain, the_feed_follows_the_commits;
+                the_daemons_own_are_in_no_domain, the_feed_follows_the_commits,
+                who_follows_before_the_commit_is_told;
             keys: every_field_is_kept, an_update_needs_its_record;
             memories: every_field_is_kept, words_find_what_passes, vectors_come_and_go, usage_follows,
                 episodes_wait_for_consolidation, the_same_content_is_known, the_overdue_are_found;

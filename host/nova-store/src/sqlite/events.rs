@@ -99,7 +99,7 @@ pub(super) fn append(
     )?;
     // SQLite hands out positions from 1 upward.
     let seq = seq.unsigned_abs();
-    tx.recorded(|| Event {
+    tx.recorded(Event {
         seq,
         at,
         domain: domain.cloned(),

@@ -35,8 +35,8 @@ pub(super) struct Tx<'k, 'c> {
     /// The writer's statements; a reader has none and asks the driver's cache.
     kept: Option<&'k Kept<'c>>,
     pub(super) last_task: Cell<Option<LastTask>>,
-    /// The job's events, where somebody will be told of them.
-    events: Option<RefCell<Vec<Event>>>,
+    /// What the job has appended, in order.
+    events: RefCell<Vec<Event>>,
 }
 
 impl<'k, 'c> Tx<'k, 'c> {
@@ -45,30 +45,27 @@ impl<'k, 'c> Tx<'k, 'c> {
             conn,
             kept: None,
             last_task: Cell::new(None),
-            events: None,
+            events: RefCell::default(),
         }
     }
 
-    /// A view that writes; `collects` says whether its events are kept for [`Tx::into_events`].
-    pub(super) fn writing(kept: &'k Kept<'c>, collects: bool) -> Self {
+    pub(super) fn writing(kept: &'k Kept<'c>) -> Self {
         Self {
             conn: kept.conn,
             kept: Some(kept),
             last_task: Cell::new(None),
-            events: collects.then(RefCell::default),
+            events: RefCell::default(),
         }
     }
 
     /// Notes an event that the job has appended.
-    pub(super) fn recorded(&self, event: impl FnOnce() -> Event) {
-        if let Some(events) = &self.events {
-            events.borrow_mut().push(event());
-        }
+    pub(super) fn recorded(&self, event: Event) {
+        self.events.borrow_mut().push(event);
     }
 
     /// The events that the job has appended, in order.
     pub(super) fn into_events(self) -> Vec<Event> {
-        self.events.map(RefCell::into_inner).unwrap_or_default()
+        self.events.into_inner()
     }
 
     fn with<R>(

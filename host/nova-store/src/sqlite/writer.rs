@@ -155,10 +155,10 @@ fn finish(connection: Connection) {
 /// Runs a batch in one transaction, publishes its events and answers all of it. Whether the commit failed.
 fn write(kept: &Kept<'_>, batch: &mut Vec<Item>, feed: &EventFeed) -> bool {
     let mut answers = Vec::with_capacity(batch.len());
-    let mut events = feed.is_followed().then(Vec::new);
-    let failure = match transact(kept, batch, &mut answers, events.as_mut()) {
+    let mut events = Vec::new();
+    let failure = match transact(kept, batch, &mut answers, &mut events) {
         Ok(()) => {
-            feed.publish(&events.unwrap_or_default());
+            feed.publish(&events);
             None
         }
         Err(error) => {
@@ -201,11 +201,11 @@ fn transact(
     kept: &Kept<'_>,
     batch: &mut Vec<Item>,
     answers: &mut Vec<Answer>,
-    mut events: Option<&mut Vec<Event>>,
+    events: &mut Vec<Event>,
 ) -> Result<(), StoreError> {
     kept.step("BEGIN IMMEDIATE")?;
     for item in batch.drain(..) {
-        let (outcome, alive) = run(kept, item.work, events.as_deref_mut());
+        let (outcome, alive) = run(kept, item.work, events);
         answers.push((item.answer, outcome));
         alive?;
     }
@@ -220,18 +220,16 @@ fn transact(
 fn run(
     kept: &Kept<'_>,
     work: Work,
-    events: Option<&mut Vec<Event>>,
+    events: &mut Vec<Event>,
 ) -> (Result<()>, Result<(), StoreError>) {
     if let Err(error) = kept.step("SAVEPOINT job") {
         return (Ok(()), Err(error));
     }
     let attempt = || match work {
         Work::Job(job) => {
-            let mut tx = Tx::writing(kept, events.is_some());
+            let mut tx = Tx::writing(kept);
             job(&mut tx)?;
-            if let Some(events) = events {
-                events.extend(tx.into_events());
-            }
+            events.extend(tx.into_events());
             Ok(())
         }
         Work::Trial => Ok(schema::mark(kept.conn)?),
