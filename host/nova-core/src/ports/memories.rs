@@ -96,8 +96,6 @@ pub trait MemoryReads {
     fn memory(&self, domain: &Domain, id: MemoryId) -> Result<Option<Memory>>;
     /// Memories of these ids, those that the domain has, in the order asked.
     fn memories_of(&self, domain: &Domain, ids: &[MemoryId]) -> Result<Vec<Memory>>;
-    /// A memory's position and vectors; it exists.
-    fn stored_parts(&self, domain: &Domain, id: MemoryId) -> Result<(i64, Vec<MemoryVector>)>;
     /// Memories that pass, newest first.
     fn memories(
         &self,
@@ -164,8 +162,14 @@ pub trait MemoryWrites: MemoryReads {
     fn insert_memory(&mut self, memory: &Memory, content_hash: &[u8; 32]) -> Result<i64>;
     /// Replaces what may change of a memory: all but its content, layer, agent and metadata.
     fn update_memory(&mut self, memory: &Memory) -> Result<()>;
-    /// Counts accesses.
-    fn touch_memories(&mut self, ids: &[(Domain, MemoryId)], at: Timestamp) -> Result<()>;
+    /// Counts so many accesses; nothing happens where there is no such memory.
+    fn touch_memory(
+        &mut self,
+        domain: &Domain,
+        id: MemoryId,
+        accesses: u64,
+        at: Timestamp,
+    ) -> Result<()>;
     /// Puts a vector in the place of the one of the same model.
     fn put_memory_vector(&mut self, id: MemoryId, vector: &MemoryVector) -> Result<()>;
     /// Removes a memory with its vectors; whether there was one.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::memories::{MemoryFilter, StoredMemory};
-use crate::domain::{Domain, MemoryId, Timestamp};
+use super::memories::{MemoryFilter, MemoryVector};
+use crate::domain::{Domain, Memory, MemoryId, Timestamp};
 use crate::error::Result;
 
 /// Turns texts into vectors.
@@ -171,8 +171,10 @@ pub struct IndexProgress {
 /// The fast index over all memories, in memory.
 #[async_trait]
 pub trait MemoryIndex: Send + Sync + 'static {
-    /// Adds a record, or puts it in the place of what it was.
-    fn put(&self, stored: &StoredMemory);
+    /// Adds a record; of one that is there, takes over what may have changed. Adds the vectors given.
+    fn put(&self, memory: &Memory, vectors: &[MemoryVector]);
+    /// While the index is built: adds a record as it was read, unless it was put or removed since.
+    fn restore(&self, memory: &Memory, vectors: &[MemoryVector]);
     /// Takes a record out.
     fn remove(&self, domain: &Domain, id: MemoryId);
     /// The best matches, best first.

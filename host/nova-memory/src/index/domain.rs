@@ -1,8 +1,8 @@
 //! One domain's part of the index, and the search over it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use nova_core::ports::{Hit, IndexQuery, LegScores, SearchMode, StoredMemory};
+use nova_core::ports::{Hit, IndexQuery, LegScores, MemoryVector, SearchMode};
 use nova_core::{Memory, MemoryId, Timestamp};
 
 use super::attributes::Attributes;
@@ -22,6 +22,8 @@ pub(super) struct DomainIndex {
     words: Words,
     vectors: BTreeMap<String, Vectors>,
     gone: usize,
+    /// What was removed while the index is built.
+    removed: HashSet<MemoryId>,
 }
 
 /// The mean and the spread of a leg's scores over all that pass.
@@ -47,9 +49,8 @@ impl DomainIndex {
         self.documents.len()
     }
 
-    /// Adds a record; of one that is there, takes over what may have changed.
-    pub(super) fn put(&mut self, stored: &StoredMemory) {
-        let memory: &Memory = &stored.memory;
+    /// Adds a record; of one that is there, takes over what may have changed. Adds the vectors.
+    pub(super) fn put(&mut self, memory: &Memory, vectors: &[MemoryVector]) {
         let document = match self.documents.get(&memory.memory_id) {
             Some(document) => {
                 self.attributes.change(*document, memory);
@@ -63,7 +64,7 @@ impl DomainIndex {
                 document
             }
         };
-        for vector in &stored.vectors {
+        for vector in vectors {
             // Vectors of one model are of one length; clients bring theirs in any.
             let space = format!("{}/{}", vector.model, vector.vector.len());
             self.vectors
@@ -84,6 +85,25 @@ impl DomainIndex {
         if self.gone > GONE_MAX.max(self.documents.len()) {
             self.compact();
         }
+    }
+
+    /// Adds a record as it was read, unless it was put or removed since: what is known is newer.
+    pub(super) fn restore(&mut self, memory: &Memory, vectors: &[MemoryVector]) {
+        let id = memory.memory_id;
+        if !self.removed.contains(&id) && !self.documents.contains_key(&id) {
+            self.put(memory, vectors);
+        }
+    }
+
+    /// Takes a record out that may yet be read.
+    pub(super) fn remove_while_built(&mut self, id: MemoryId) {
+        self.removed.insert(id);
+        self.remove(id);
+    }
+
+    /// Nothing will be restored any more.
+    pub(super) fn built(&mut self) {
+        self.removed = HashSet::new();
     }
 
     fn compact(&mut self) {

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use nova_core::ports::{Hit, IndexProgress, IndexQuery, MemoryIndex, StoredMemory};
-use nova_core::{Domain, Error, MemoryId, Result};
+use nova_core::ports::{Hit, IndexProgress, IndexQuery, MemoryIndex, MemoryVector};
+use nova_core::{Domain, Error, Memory, MemoryId, Result};
 use parking_lot::RwLock;
 
 use domain::DomainIndex;
@@ -36,22 +36,33 @@ impl Index {
     fn domain(&self, domain: &Domain) -> Option<Arc<RwLock<DomainIndex>>> {
         self.domains.read().get(domain).cloned()
     }
+
+    /// The domain's part, made where there is none.
+    fn made(&self, domain: &Domain) -> Arc<RwLock<DomainIndex>> {
+        self.domain(domain).unwrap_or_else(|| {
+            let mut domains = self.domains.write();
+            Arc::clone(domains.entry(domain.clone()).or_default())
+        })
+    }
 }
 
 #[async_trait]
 impl MemoryIndex for Index {
-    fn put(&self, stored: &StoredMemory) {
-        let domain = &stored.memory.domain;
-        let part = self.domain(domain).unwrap_or_else(|| {
-            let mut domains = self.domains.write();
-            Arc::clone(domains.entry(domain.clone()).or_default())
-        });
-        part.write().put(stored);
+    fn put(&self, memory: &Memory, vectors: &[MemoryVector]) {
+        self.made(&memory.domain).write().put(memory, vectors);
+    }
+
+    fn restore(&self, memory: &Memory, vectors: &[MemoryVector]) {
+        self.made(&memory.domain).write().restore(memory, vectors);
     }
 
     fn remove(&self, domain: &Domain, id: MemoryId) {
-        if let Some(part) = self.domain(domain) {
-            part.write().remove(id);
+        if self.complete.load(Ordering::Acquire) {
+            if let Some(part) = self.domain(domain) {
+                part.write().remove(id);
+            }
+        } else {
+            self.made(domain).write().remove_while_built(id);
         }
     }
 
@@ -79,6 +90,9 @@ impl MemoryIndex for Index {
 
     fn mark_complete(&self) {
         self.complete.store(true, Ordering::Release);
+        for part in self.domains.read().values() {
+            part.write().built();
+        }
     }
 }
 

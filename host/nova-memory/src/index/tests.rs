@@ -1,9 +1,7 @@
 //! The index as its port shows it.
 #![allow(clippy::unwrap_used)]
 
-use nova_core::ports::{
-    IndexQuery, MemoryFilter, MemoryIndex, MemoryVector, Ranking, SearchMode, StoredMemory,
-};
+use nova_core::ports::{IndexQuery, MemoryFilter, MemoryIndex, MemoryVector, Ranking, SearchMode};
 use nova_core::{Domain, Memory, MemoryId, MemoryLayer, MetadataFilter, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -33,15 +31,15 @@ fn memory(text: &str, metadata: Value) -> Memory {
     }
 }
 
-fn stored(memory: Memory, vector: [f32; 2]) -> StoredMemory {
-    StoredMemory {
-        position: 1,
-        memory,
-        vectors: vec![MemoryVector {
-            model: "m".to_owned(),
-            vector: vector.to_vec(),
-        }],
-    }
+fn put(index: &Index, memory: &Memory, vector: [f32; 2]) {
+    index.put(memory, &vectors(vector));
+}
+
+fn vectors(vector: [f32; 2]) -> Vec<MemoryVector> {
+    vec![MemoryVector {
+        model: "m".to_owned(),
+        vector: vector.to_vec(),
+    }]
 }
 
 fn query(text: &str) -> IndexQuery {
@@ -68,9 +66,9 @@ async fn both_legs_count_and_each_alone_when_asked() {
     let b = memory("cats sleep all day", json!({}));
     let c = memory("dogs dream of cats", json!({}));
     let (ia, ib, ic) = (a.memory_id, b.memory_id, c.memory_id);
-    index.put(&stored(a, [1.0, 0.0]));
-    index.put(&stored(b, [0.0, 1.0]));
-    index.put(&stored(c, [0.6, 0.8]));
+    put(&index, &a, [1.0, 0.0]);
+    put(&index, &b, [0.0, 1.0]);
+    put(&index, &c, [0.6, 0.8]);
     assert_eq!(found(&index, query("barking dog")).await, [ia, ic]);
     let mut by_vector = query("anything");
     by_vector.mode = SearchMode::Vector;
@@ -97,7 +95,7 @@ async fn filters_hold_inside_the_search() {
             json!({"year": year, "tags": ["a", format!("y{year}")]}),
         );
         wanted = wanted.or((year == 2007).then_some(m.memory_id));
-        index.put(&stored(m, [1.0, 0.0]));
+        put(&index, &m, [1.0, 0.0]);
     }
     let filters = [
         json!({"year": 2007}),
@@ -120,7 +118,7 @@ async fn what_was_removed_is_gone_however_much_it_was() {
     for i in 0..5000 {
         let m = memory(&format!("word number{i}"), json!({"i": i}));
         ids.push(m.memory_id);
-        index.put(&stored(m, [1.0, i as f32]));
+        put(&index, &m, [1.0, i as f32]);
     }
     for id in &ids[..4990] {
         index.remove(&Domain::default(), *id);
@@ -148,13 +146,36 @@ async fn recency_and_importance_move_equals() {
     old.created_at = Timestamp::from_millis(0);
     new.created_at = Timestamp::from_millis(90 * 86_400_000);
     let (old_id, new_id) = (old.memory_id, new.memory_id);
-    index.put(&stored(old.clone(), [1.0, 0.0]));
-    index.put(&stored(new, [1.0, 0.0]));
+    put(&index, &old, [1.0, 0.0]);
+    put(&index, &new, [1.0, 0.0]);
     let mut asked = query("words");
     asked.now = Timestamp::from_millis(90 * 86_400_000);
     assert_eq!(found(&index, asked.clone()).await, [new_id, old_id]);
     old.importance = 1.0;
-    index.put(&stored(old, [1.0, 0.0]));
+    put(&index, &old, [1.0, 0.0]);
     asked.ranking.episodic_half_life_s = f64::INFINITY;
     assert_eq!(found(&index, asked).await, [old_id, new_id]);
+}
+
+#[tokio::test]
+async fn what_changed_while_the_index_is_built_is_not_undone() {
+    let index = Index::default();
+    let (mut changed, gone) = (memory("word", json!({})), memory("word too", json!({})));
+    let as_read = changed.clone();
+    changed.importance = 1.0;
+    put(&index, &changed, [1.0, 0.0]);
+    index.remove(&gone.domain, gone.memory_id);
+    for read in [&as_read, &gone] {
+        index.restore(read, &vectors([1.0, 0.0]));
+    }
+    index.mark_complete();
+    let hits = index
+        .search(&Domain::default(), query("word"))
+        .await
+        .unwrap();
+    assert_eq!(hits.len(), 1);
+    assert_eq!(
+        (hits[0].memory_id, hits[0].scores.importance),
+        (changed.memory_id, 1.0)
+    );
 }

@@ -270,9 +270,12 @@ pub async fn the_overdue_are_found(store: &Arc<dyn Datastore>) {
     assert_eq!(old, [(retired.domain.clone(), retired.memory_id)]);
     let none = read(store, move |tx| tx.retired_episodes(later, 0.5, 10)).await;
     assert!(none.is_empty(), "important enough to stay");
-    let ids = vec![(retired.domain.clone(), retired.memory_id); 2];
-    write(store, move |tx| tx.touch_memories(&ids, now())).await;
     let id = retired.memory_id;
+    write(store, move |tx| {
+        tx.touch_memory(&samples::domain("d"), id, 2, now())?;
+        tx.touch_memory(&samples::domain("d"), MemoryId::generate(), 1, now())
+    })
+    .await;
     let touched = read(store, move |tx| tx.memory(&samples::domain("d"), id)).await;
     assert_eq!(touched.unwrap().access_count, 2);
 }

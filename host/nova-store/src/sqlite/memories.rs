@@ -87,18 +87,6 @@ pub(super) fn of_ids(tx: &Tx<'_, '_>, domain: &Domain, ids: &[MemoryId]) -> Resu
     Ok(found)
 }
 
-pub(super) fn parts(
-    tx: &Tx<'_, '_>,
-    domain: &Domain,
-    id: MemoryId,
-) -> Result<(i64, Vec<MemoryVector>)> {
-    let text = "SELECT position FROM memories WHERE memory_id = ? AND domain = ?";
-    let key = params![id.bytes(), domain.as_str()];
-    let position: Option<i64> = tx.one(text, key, |row| row.get(0))?;
-    let position = position.ok_or_else(|| missing("memory", id))?;
-    Ok((position, vectors(tx, position)?))
-}
-
 fn vectors(tx: &Tx<'_, '_>, position: i64) -> Result<Vec<MemoryVector>> {
     let text = "SELECT model, vector FROM memory_vectors WHERE memory = ?";
     tx.many(text, params![position], |row| {
@@ -423,12 +411,17 @@ pub(super) fn update(tx: &Tx<'_, '_>, memory: &Memory) -> Result<()> {
     }
 }
 
-pub(super) fn touch(tx: &Tx<'_, '_>, ids: &[(Domain, MemoryId)], at: Timestamp) -> Result<()> {
-    let text = "UPDATE memories SET access_count = access_count + 1, accessed_ms = ? \
+pub(super) fn touch(
+    tx: &Tx<'_, '_>,
+    domain: &Domain,
+    id: MemoryId,
+    accesses: u64,
+    at: Timestamp,
+) -> Result<()> {
+    let text = "UPDATE memories SET access_count = access_count + ?, accessed_ms = ? \
                 WHERE memory_id = ? AND domain = ?";
-    for (domain, id) in ids {
-        tx.run(text, params![at.millis(), id.bytes(), domain.as_str()])?;
-    }
+    let params = params![int(accesses)?, at.millis(), id.bytes(), domain.as_str()];
+    tx.run(text, params)?;
     Ok(())
 }
 

@@ -302,9 +302,6 @@ impl MemoryReads for Tx<'_, '_> {
     fn memories_of(&self, domain: &Domain, ids: &[MemoryId]) -> Result<Vec<Memory>> {
         memories::of_ids(self, domain, ids)
     }
-    fn stored_parts(&self, domain: &Domain, id: MemoryId) -> Result<(i64, Vec<MemoryVector>)> {
-        memories::parts(self, domain, id)
-    }
     fn memories(
         &self,
         domain: &Domain,
@@ -382,8 +379,14 @@ impl MemoryWrites for Tx<'_, '_> {
     fn update_memory(&mut self, memory: &Memory) -> Result<()> {
         memories::update(self, memory)
     }
-    fn touch_memories(&mut self, ids: &[(Domain, MemoryId)], at: Timestamp) -> Result<()> {
-        memories::touch(self, ids, at)
+    fn touch_memory(
+        &mut self,
+        domain: &Domain,
+        id: MemoryId,
+        accesses: u64,
+        at: Timestamp,
+    ) -> Result<()> {
+        memories::touch(self, domain, id, accesses, at)
     }
     fn put_memory_vector(&mut self, id: MemoryId, vector: &MemoryVector) -> Result<()> {
         memories::put_vector(self, id, vector)

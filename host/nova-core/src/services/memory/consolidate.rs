@@ -134,18 +134,21 @@ impl MemoryService {
                 Ok((batch.done, batch.changed))
             })
             .await?;
-        for stored in changed.into_values() {
-            match stored.memory.merged_into {
-                Some(_) => self
-                    .ports
-                    .memory
-                    .index
-                    .remove(domain, stored.memory.memory_id),
-                None => self.ports.memory.index.put(&stored),
+        let index = &self.ports.memory.index;
+        for Changed { memory, vectors } in changed.into_values() {
+            match memory.merged_into {
+                Some(_) => index.remove(domain, memory.memory_id),
+                None => index.put(&memory, &vectors),
             }
         }
         Ok(done)
     }
+}
+
+/// A record that the batch has written, with the vectors that are new.
+struct Changed {
+    memory: Memory,
+    vectors: Vec<MemoryVector>,
 }
 
 struct Batch<'a> {
@@ -157,17 +160,17 @@ struct Batch<'a> {
     important: f64,
     done: Consolidation,
     /// What the index must hear of after the commit.
-    changed: BTreeMap<MemoryId, StoredMemory>,
+    changed: BTreeMap<MemoryId, Changed>,
 }
 
 impl Batch<'_> {
     fn take(&mut self, mut episode: StoredMemory) -> Result<()> {
         self.done.episodes += 1;
-        let statement = Statement::of(&episode);
+        let statement = Statement::of(&episode.memory);
         let text = episode.memory.text();
         let known = self.candidates(MemoryLayer::Semantic, &text, episode.memory.memory_id)?;
         let earlier = self.candidates(MemoryLayer::Episodic, &text, episode.memory.memory_id)?;
-        let same = |of: &Memory| Statement::new(of, Vec::new()).same_as(&statement);
+        let same = |of: &Memory| Statement::of(of).same_as(&statement);
         let twin = earlier
             .into_iter()
             .find(|e| e.consolidated_at.is_some() && same(e));
@@ -183,9 +186,19 @@ impl Batch<'_> {
             episode.memory.merged_into = Some(twin.memory_id);
             self.done.merged += 1;
         }
-        self.tx.update_memory(&episode.memory)?;
-        if episode.memory.merged_into.is_some() {
-            self.changed.insert(episode.memory.memory_id, episode);
+        self.write(episode.memory)
+    }
+
+    /// Writes a record that was there.
+    fn write(&mut self, memory: Memory) -> Result<()> {
+        self.tx.update_memory(&memory)?;
+        match self.changed.get_mut(&memory.memory_id) {
+            Some(changed) => changed.memory = memory,
+            None => {
+                let vectors = Vec::new();
+                let id = memory.memory_id;
+                self.changed.insert(id, Changed { memory, vectors });
+            }
         }
         Ok(())
     }
@@ -215,9 +228,8 @@ impl Batch<'_> {
         if knowledge.provenance.len() < PROVENANCE_MAX {
             knowledge.provenance.push(episode.memory_id);
         }
-        self.tx.update_memory(&knowledge)?;
         self.done.reinforced += 1;
-        Ok(())
+        self.write(knowledge)
     }
 
     fn promote(
@@ -244,44 +256,26 @@ impl Batch<'_> {
         knowledge.provenance = sources.iter().copied().chain([said.memory_id]).collect();
         knowledge.occurrences = knowledge.provenance.len() as u64;
         for old in known {
-            if statement.supersedes(&Statement::new(old, Vec::new())) {
+            if statement.supersedes(&Statement::of(old)) {
                 self.supersede(old.clone(), knowledge.valid_from)?;
             }
         }
-        let position = self.tx.insert_memory(&knowledge, &hash)?;
+        self.tx.insert_memory(&knowledge, &hash)?;
         for vector in &episode.vectors {
             self.tx.put_memory_vector(knowledge.memory_id, vector)?;
         }
         self.done.promoted += 1;
-        let vectors: Vec<MemoryVector> = episode.vectors.clone();
-        self.changed.insert(
-            knowledge.memory_id,
-            StoredMemory {
-                position,
-                memory: knowledge,
-                vectors,
-            },
-        );
+        let changed = Changed {
+            memory: knowledge,
+            vectors: episode.vectors.clone(),
+        };
+        self.changed.insert(changed.memory.memory_id, changed);
         Ok(())
     }
 
     fn supersede(&mut self, mut old: Memory, at: Timestamp) -> Result<()> {
         old.valid_to = Some(at.max(old.valid_from));
-        self.tx.update_memory(&old)?;
         self.done.superseded += 1;
-        let known = self.changed.get(&old.memory_id);
-        let (position, vectors) = match known {
-            Some(stored) => (stored.position, stored.vectors.clone()),
-            None => self.tx.stored_parts(self.domain, old.memory_id)?,
-        };
-        self.changed.insert(
-            old.memory_id,
-            StoredMemory {
-                position,
-                memory: old,
-                vectors,
-            },
-        );
-        Ok(())
+        self.write(old)
     }
 }

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 
-use crate::domain::{Domain, MemoryId};
+use crate::domain::{Domain, Memory, MemoryId};
 use crate::error::{Error, Result};
-use crate::ports::{Embedder, Hit, IndexProgress, IndexQuery, MemoryIndex, StoredMemory};
+use crate::ports::{Embedder, Hit, IndexProgress, IndexQuery, MemoryIndex, MemoryVector};
 
 /// Makes no vectors.
 pub(super) struct NoEmbedder;
@@ -29,7 +29,9 @@ pub(super) struct NoIndex;
 
 #[async_trait]
 impl MemoryIndex for NoIndex {
-    fn put(&self, _stored: &StoredMemory) {}
+    fn put(&self, _memory: &Memory, _vectors: &[MemoryVector]) {}
+
+    fn restore(&self, _memory: &Memory, _vectors: &[MemoryVector]) {}
 
     fn remove(&self, _domain: &Domain, _id: MemoryId) {}
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::MemoryService;
-use crate::domain::{Memory, MemoryId};
+use crate::domain::Memory;
 use crate::error::Result;
 use crate::ports::{DatastoreExt, MemoryVector, ReadCost, StoredMemory};
 
@@ -41,39 +41,17 @@ impl MemoryService {
             let Some(last) = batch.last() else { break };
             position = last.position;
             count += batch.len() as u64;
-            for stored in batch.iter().filter(|s| s.memory.merged_into.is_none()) {
-                self.ports.memory.index.put(stored);
+            for StoredMemory {
+                memory, vectors, ..
+            } in batch
+            {
+                if memory.merged_into.is_none() {
+                    self.ports.memory.index.restore(&memory, &vectors);
+                }
             }
-            // A record that changed or went since it was read must not come back as it was.
-            self.correct(&batch).await?;
         }
         self.ports.memory.index.mark_complete();
         Ok(count)
-    }
-
-    async fn correct(&self, batch: &[StoredMemory]) -> Result<()> {
-        let ids: Vec<_> = batch
-            .iter()
-            .map(|s| (s.memory.domain.clone(), s.memory.memory_id))
-            .collect();
-        let gone = self
-            .ports
-            .store
-            .read(ReadCost::Scan, move |tx| {
-                let mut gone = Vec::new();
-                for (domain, id) in ids {
-                    match tx.memory(&domain, id)? {
-                        Some(memory) if memory.merged_into.is_none() => {}
-                        _ => gone.push((domain, id)),
-                    }
-                }
-                Ok(gone)
-            })
-            .await?;
-        for (domain, id) in gone {
-            self.ports.memory.index.remove(&domain, id);
-        }
-        Ok(())
     }
 
     /// Makes vectors for memories that have none of the present model: those of a slow provider, and all
@@ -99,37 +77,34 @@ impl MemoryService {
         let last = *last;
         let texts = missing.iter().map(|(_, m)| m.text()).collect();
         let vectors = embedder.embed(texts).await?;
-        let made: Vec<(MemoryId, MemoryVector)> = missing
-            .iter()
+        let count = missing.len() as u64;
+        let made = missing
+            .into_iter()
             .zip(vectors)
             .map(|((_, memory), vector)| {
                 let model = model.clone();
-                (memory.memory_id, MemoryVector { model, vector })
-            })
-            .collect();
-        let count = made.len() as u64;
-        let changed = self
+                (memory, MemoryVector { model, vector })
+            });
+        let mut made: Vec<(Memory, MemoryVector)> = made.collect();
+        let made = self
             .ports
             .write(move |tx, _| {
-                let mut changed = Vec::new();
-                for ((_, memory), (id, vector)) in missing.into_iter().zip(made) {
-                    // It may have been forgotten meanwhile.
-                    if tx.memory(&memory.domain, id)?.is_none() {
-                        continue;
+                // One may have been forgotten meanwhile, or merged away.
+                let mut there = Vec::with_capacity(made.len());
+                for (memory, vector) in made.drain(..) {
+                    if let Some(memory) = tx.memory(&memory.domain, memory.memory_id)? {
+                        tx.put_memory_vector(memory.memory_id, &vector)?;
+                        there.push((memory, vector));
                     }
-                    tx.put_memory_vector(id, &vector)?;
-                    let (position, vectors) = tx.stored_parts(&memory.domain, id)?;
-                    changed.push(StoredMemory {
-                        position,
-                        memory,
-                        vectors,
-                    });
                 }
-                Ok(changed)
+                Ok(there)
             })
             .await?;
-        for stored in changed.iter().filter(|s| s.memory.merged_into.is_none()) {
-            self.ports.memory.index.put(stored);
+        for (memory, vector) in made.iter().filter(|(m, _)| m.merged_into.is_none()) {
+            self.ports
+                .memory
+                .index
+                .put(memory, std::slice::from_ref(vector));
         }
         self.embedded_to.fetch_max(last, Ordering::AcqRel);
         Ok(count)

@@ -24,16 +24,13 @@ pub use load::EmbeddingProgress;
 pub use search::{Found, MATCHES_MAX, QUERY_MAX_BYTES, SearchRequest, SearchResult};
 
 use super::Ports;
-use crate::domain::memory::check_unit;
+use crate::domain::memory::{check_unit, searchable_text};
 use crate::domain::{Domain, Memory, MemoryId, NewMemory, Timestamp};
 use crate::error::{Error, Result};
 use crate::ports::{
     CLIENT_MODEL, DatastoreExt, MemoryFilter, MemoryPorts, MemoryUsage, MemoryVector, Page,
-    PageRequest, Ranking, ReadCost, StoredMemory,
+    PageRequest, Ranking, ReadCost,
 };
-
-/// Texts longer than this are embedded off the request's thread, in bytes.
-const EMBED_INLINE_MAX_BYTES: usize = 64 * 1024;
 
 /// What memory needs to know; each field's default is the daemon's.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -104,11 +101,6 @@ impl MemoryService {
         }
     }
 
-    /// The parts that memory stands on.
-    pub fn parts(&self) -> &MemoryPorts {
-        &self.ports.memory
-    }
-
     /// Stores a memory, or recognises it: the same content of the same agent, layer and domain within
     /// [`MemoryConfig::same_within_s`] is the same memory.
     ///
@@ -127,7 +119,7 @@ impl MemoryService {
         vectors.extend(self.vector_now(&new).await);
         let hash = content_hash(&new);
         let (config, domain) = (self.ports.config.memory, domain.clone());
-        let (stored, known) = self
+        let (remembered, vectors) = self
             .ports
             .write(move |tx, now| {
                 let since = now.plus_s(-config.same_within_s);
@@ -135,37 +127,26 @@ impl MemoryService {
                 let same = tx.memory_by_content(&domain, agent, new.layer, &hash, since)?;
                 if let Some(mut memory) = same.filter(|m| m.expires_at.is_none_or(|end| end > now))
                 {
-                    tx.touch_memories(&[(domain, memory.memory_id)], now)?;
+                    tx.touch_memory(&domain, memory.memory_id, 1, now)?;
                     memory.access_count += 1;
                     memory.accessed_at = Some(now);
-                    let stored = StoredMemory {
-                        position: 0,
-                        memory,
-                        vectors: Vec::new(),
-                    };
-                    return Ok((stored, true));
+                    let known = true;
+                    return Ok((Remembered { memory, known }, Vec::new()));
                 }
                 check_quota(&tx.memory_usage(&domain)?, &config, &new)?;
                 let memory = record(domain, new, now);
-                let position = tx.insert_memory(&memory, &hash)?;
+                tx.insert_memory(&memory, &hash)?;
                 for vector in &vectors {
                     tx.put_memory_vector(memory.memory_id, vector)?;
                 }
-                let stored = StoredMemory {
-                    position,
-                    memory,
-                    vectors,
-                };
-                Ok((stored, false))
+                let known = false;
+                Ok((Remembered { memory, known }, vectors))
             })
             .await?;
-        if !known {
-            self.ports.memory.index.put(&stored);
+        if !remembered.known {
+            self.ports.memory.index.put(&remembered.memory, &vectors);
         }
-        Ok(Remembered {
-            memory: stored.memory,
-            known,
-        })
+        Ok(remembered)
     }
 
     /// The text's vector, where it takes microseconds; else the background makes it.
@@ -173,10 +154,7 @@ impl MemoryService {
         if !self.ports.memory.embedder.is_local() {
             return None;
         }
-        let text = crate::domain::memory::searchable_text(&new.content);
-        if text.len() > EMBED_INLINE_MAX_BYTES {
-            return None;
-        }
+        let text = searchable_text(&new.content);
         let model = self.ports.memory.embedder.model().to_owned();
         let mut vectors = self.ports.memory.embedder.embed(vec![text]).await.ok()?;
         let vector = vectors.pop().filter(|v| v.iter().any(|x| *x != 0.0))?;

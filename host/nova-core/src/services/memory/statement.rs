@@ -1,9 +1,8 @@
 //! Statements compared: which say the same, and which takes another's place.
 //!
-//! Deterministic, over words and vectors: no model is asked. Two statements are the same when they share
-//! nearly all their words ([`SAME_WORDS`]), or most of them ([`CLOSE_WORDS`]) with nearly the same
-//! vector ([`SAME_COSINE`]); numbers and negations must agree in either case, since "at 3" and "at 4", or
-//! "likes" and "does not like", differ in one word and in everything. One statement takes another's place when both
+//! Deterministic, over words: no model is asked. Two statements are the same when they share nearly all
+//! their words ([`SAME_WORDS`]), and numbers and negations agree, since "at 3" and "at 4", or "likes"
+//! and "does not like", differ in one word and in everything. One statement takes another's place when both
 //! carry the same `fact` in their metadata, or say something else with the same subject and verb
 //! ("Ann lives in Bonn", "Ann lives in Kiel").
 
@@ -12,14 +11,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::domain::Memory;
-use crate::ports::{MemoryVector, StoredMemory};
 
 /// Jaccard index of the words from which two statements are the same.
 const SAME_WORDS: f64 = 0.8;
-/// As above, where the vectors agree too.
-const CLOSE_WORDS: f64 = 0.5;
-/// Cosine from which vectors agree.
-const SAME_COSINE: f64 = 0.92;
 /// Words that carry no meaning of their own.
 const FILLERS: [&str; 24] = [
     "a", "an", "the", "of", "to", "in", "on", "at", "and", "or", "is", "are", "was", "were", "be",
@@ -43,15 +37,10 @@ pub(super) struct Statement {
     /// Everything up to and with the first verb of state.
     stem: Option<Vec<String>>,
     fact: Option<String>,
-    vectors: Vec<MemoryVector>,
 }
 
 impl Statement {
-    pub(super) fn of(stored: &StoredMemory) -> Self {
-        Self::new(&stored.memory, stored.vectors.clone())
-    }
-
-    pub(super) fn new(memory: &Memory, vectors: Vec<MemoryVector>) -> Self {
+    pub(super) fn of(memory: &Memory) -> Self {
         let tokens = tokens(&memory.text());
         let stem = tokens
             .iter()
@@ -79,18 +68,14 @@ impl Statement {
             negations,
             stem,
             fact,
-            vectors,
         }
     }
 
     /// Whether both say the same.
     pub(super) fn same_as(&self, other: &Self) -> bool {
-        if self.numbers != other.numbers || self.negations != other.negations {
-            return false;
-        }
-        let words = jaccard(&self.words, &other.words);
-        words >= SAME_WORDS
-            || words >= CLOSE_WORDS && self.cosine(other).is_some_and(|c| c >= SAME_COSINE)
+        self.numbers == other.numbers
+            && self.negations == other.negations
+            && jaccard(&self.words, &other.words) >= SAME_WORDS
     }
 
     /// Whether this newer statement takes the older one's place.
@@ -99,13 +84,6 @@ impl Statement {
             return true;
         }
         self.stem.is_some() && self.stem == older.stem && !self.same_as(older)
-    }
-
-    fn cosine(&self, other: &Self) -> Option<f64> {
-        self.vectors.iter().find_map(|a| {
-            let b = other.vectors.iter().find(|b| b.model == a.model)?;
-            cosine(&a.vector, &b.vector)
-        })
     }
 }
 
@@ -129,20 +107,6 @@ fn jaccard(a: &BTreeSet<String>, b: &BTreeSet<String>) -> f64 {
     common as f64 / all as f64
 }
 
-fn cosine(a: &[f32], b: &[f32]) -> Option<f64> {
-    if a.len() != b.len() {
-        return None;
-    }
-    let dot = |x: &[f32], y: &[f32]| -> f64 {
-        x.iter()
-            .zip(y)
-            .map(|(x, y)| f64::from(*x) * f64::from(*y))
-            .sum()
-    };
-    let norm = (dot(a, a) * dot(b, b)).sqrt();
-    (norm > 0.0).then(|| dot(a, b) / norm)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -156,7 +120,7 @@ mod tests {
             ..NewMemory::default()
         };
         let memory = super::super::record(Domain::default(), new, Timestamp::from_millis(0));
-        Statement::new(&memory, Vec::new())
+        Statement::of(&memory)
     }
 
     #[test]

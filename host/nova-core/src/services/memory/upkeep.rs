@@ -19,12 +19,13 @@ impl MemoryService {
         if touched.is_empty() {
             return Ok(());
         }
-        let ids: Vec<(Domain, MemoryId)> = touched
-            .into_iter()
-            .flat_map(|(id, count)| std::iter::repeat_n(id, usize::try_from(count).unwrap_or(1)))
-            .collect();
         self.ports
-            .write(move |tx, now| tx.touch_memories(&ids, now))
+            .write(move |tx, now| {
+                for ((domain, id), accesses) in &touched {
+                    tx.touch_memory(domain, *id, *accesses, now)?;
+                }
+                Ok(())
+            })
             .await
     }
 

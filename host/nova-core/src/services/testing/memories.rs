@@ -72,15 +72,6 @@ impl MemoryReads for State {
             .collect())
     }
 
-    fn stored_parts(&self, domain: &Domain, id: MemoryId) -> Result<(i64, Vec<MemoryVector>)> {
-        let row = self
-            .memories
-            .entry(&id)
-            .filter(|(_, r)| r.memory.domain == *domain);
-        let (position, row) = row.ok_or_else(|| Error::service("no such memory"))?;
-        Ok((position, row.vectors()))
-    }
-
     fn memories(
         &self,
         domain: &Domain,
@@ -259,15 +250,19 @@ impl MemoryWrites for State {
             .update(&memory.memory_id.clone(), MemoryRow { memory, ..row })
     }
 
-    fn touch_memories(&mut self, ids: &[(Domain, MemoryId)], at: Timestamp) -> Result<()> {
-        for (domain, id) in ids {
-            if let Some(mut memory) = self.memory(domain, *id)? {
-                memory.access_count += 1;
-                memory.accessed_at = Some(at);
-                self.update_memory(&memory)?;
-            }
-        }
-        Ok(())
+    fn touch_memory(
+        &mut self,
+        domain: &Domain,
+        id: MemoryId,
+        accesses: u64,
+        at: Timestamp,
+    ) -> Result<()> {
+        let Some(mut memory) = self.memory(domain, id)? else {
+            return Ok(());
+        };
+        memory.access_count += accesses;
+        memory.accessed_at = Some(at);
+        self.update_memory(&memory)
     }
 
     fn put_memory_vector(&mut self, id: MemoryId, vector: &MemoryVector) -> Result<()> {
