@@ -4,6 +4,7 @@ use axum::extract::State;
 use nova_core::{AgentId, TaskId};
 
 use super::ROUTED;
+use super::tasks::answered;
 use crate::Shared;
 use crate::extract::{Actor, Json, OptionalJson, PathId};
 use crate::problem::Problem;
@@ -70,9 +71,7 @@ pub(crate) async fn complete(
         .leases
         .complete(&actor.domain, id, body.lease_id, body.result)
         .await?;
-    let answer = TaskAnswer::new(task, state.clock.now());
-    let version = answer.version();
-    Ok(Answer::ok(answer).version(version))
+    Ok(answered(task, &state))
 }
 
 /// Give up a leased task: for another attempt, or for good.
@@ -90,7 +89,5 @@ pub(crate) async fn fail(
         .leases
         .fail(&actor.domain, id, body.lease_id, body.error, body.transient)
         .await?;
-    let answer = TaskAnswer::new(task, state.clock.now());
-    let version = answer.version();
-    Ok(Answer::ok(answer).version(version))
+    Ok(answered(task, &state))
 }

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::ROUTED;
-use crate::Shared;
 use crate::extract::{Actor, IfMatch, Json, PathId, Query};
 use crate::problem::{Problem, refused};
 use crate::router::{TASK, location};
@@ -16,6 +15,7 @@ use crate::wire::page::{List, PageQuery, shown};
 use crate::wire::schema::{Name, TaskState};
 use crate::wire::task::{TaskAnswer, TaskRecord};
 use crate::wire::task_body::{NewTaskBody, TaskChangeBody};
+use crate::{ApiState, Shared};
 
 /// Create a task.
 #[utoipa::path(post, path = ROUTED, tag = "tasks", operation_id = "create_task", request_body = NewTaskBody, responses(
@@ -112,9 +112,7 @@ pub(crate) async fn get(
     PathId(id): PathId<TaskId>,
 ) -> Result<Answer<TaskAnswer>, Problem> {
     let view = state.services.tasks.get(&actor.domain, id).await?;
-    let answer = TaskAnswer::new(view, state.clock.now());
-    let version = answer.version();
-    Ok(Answer::ok(answer).version(version))
+    Ok(answered(view, &state))
 }
 
 /// Change a task, or move it by a legal transition.
@@ -133,9 +131,7 @@ pub(crate) async fn update(
         .tasks
         .update(&actor.domain, id, body.into_change(expected))
         .await?;
-    let answer = TaskAnswer::new(task, state.clock.now());
-    let version = answer.version();
-    Ok(Answer::ok(answer).version(version))
+    Ok(answered(task, &state))
 }
 
 /// Cancel a task.
@@ -148,7 +144,12 @@ pub(crate) async fn cancel(
     PathId(id): PathId<TaskId>,
 ) -> Result<Answer<TaskAnswer>, Problem> {
     let task = state.services.tasks.cancel(&actor.domain, id, None).await?;
+    Ok(answered(task, &state))
+}
+
+/// A task as it is now, with its version.
+pub(super) fn answered(task: impl Into<TaskRecord>, state: &ApiState) -> Answer<TaskAnswer> {
     let answer = TaskAnswer::new(task, state.clock.now());
     let version = answer.version();
-    Ok(Answer::ok(answer).version(version))
+    Answer::ok(answer).version(version)
 }

@@ -51,7 +51,8 @@ pub enum EventKind {
     StrategyRouteChanged,
     /// An alert changed its state: `detail.alert_id`, `detail.state`, …; value: the number that it saw.
     AlertChanged,
-    /// A task's deadline passed before it was done; value: seconds from its creation to the deadline.
+    /// A task's deadline passed before it was done; value: seconds since the deadline when
+    /// it was noticed.
     TaskDeadlineMissed,
     /// A key was made, rotated or revoked: `detail.key_id`, `detail.change`; value: 1.
     KeyChanged,

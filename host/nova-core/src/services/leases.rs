@@ -4,7 +4,6 @@
 //! are in the datastore. Only [`LeaseService::sweep`] ends one whose time is over, so that a worker that is late
 //! by less than a sweep still finishes its work.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -337,10 +336,13 @@ impl LeaseService {
             if expired.is_empty() && missed.is_empty() {
                 return Ok(total);
             }
-            let done = self
-                .ports
-                .write(move |tx, now| end(tx, &expired, &missed, now));
-            let done = done.await?;
+            let job = move |tx: &mut dyn WriteTx, now| {
+                Ok(Sweep {
+                    expired: expire(tx, &expired, now)?,
+                    missed: miss(tx, &missed, now)?,
+                })
+            };
+            let done = self.ports.write(job).await?;
             total.expired += done.expired;
             total.missed += done.missed;
         }
@@ -396,41 +398,43 @@ fn grant(
     Ok(leased)
 }
 
-fn end(tx: &mut dyn WriteTx, expired: &[Lease], missed: &[Task], now: Timestamp) -> Result<Sweep> {
-    let mut done = Sweep::default();
-    // What was read may have changed meanwhile.
-    let mut seen = HashSet::new();
-    for lease in expired {
+/// Ends leases whose time is over. What was read may have changed meanwhile.
+fn expire(tx: &mut dyn WriteTx, leases: &[Lease], now: Timestamp) -> Result<u64> {
+    let mut count = 0;
+    for lease in leases {
         let Some(mut lease) = tx.lease(&lease.domain, lease.lease_id)? else {
             continue;
         };
         if lease.state != LeaseState::Active || lease.expires_at > now {
             continue;
         }
-        let Some(mut task) = tx.task(&lease.domain, lease.task_id)? else {
-            continue;
-        };
-        let held = holds(&lease, &task).is_ok();
-        lease.state = if held {
-            LeaseState::Expired
-        } else {
-            LeaseState::Revoked
+        let task = tx.task(&lease.domain, lease.task_id)?;
+        let held = task.filter(|task| holds(&lease, task).is_ok());
+        lease.state = match held {
+            Some(_) => LeaseState::Expired,
+            None => LeaseState::Revoked,
         };
         tx.update_lease(&lease)?;
-        if held {
+        if let Some(mut task) = held {
             let reason = format!("the lease of '{}' expired", lease.agent_id);
             Steps::new(tx, &lease.domain, now).fail_and_free(&mut task, Some(reason))?;
-            done.expired += 1;
+            count += 1;
         }
     }
-    for task in missed {
+    Ok(count)
+}
+
+/// Tells of deadlines that have passed. What was read may have changed meanwhile.
+fn miss(tx: &mut dyn WriteTx, tasks: &[Task], now: Timestamp) -> Result<u64> {
+    let mut count = 0;
+    for task in tasks {
         let Some(task) = tx.task(&task.domain, task.task_id)? else {
             continue;
         };
         let Some(deadline) = task.deadline.filter(|d| *d <= now) else {
             continue;
         };
-        if task.status.is_final() || !seen.insert(task.task_id) {
+        if task.status.is_final() {
             continue;
         }
         tx.note_missed_deadline(task.task_id, deadline)?;
@@ -441,9 +445,9 @@ fn end(tx: &mut dyn WriteTx, expired: &[Lease], missed: &[Task], now: Timestamp)
             ..NewEvent::new(EventKind::TaskDeadlineMissed, now.since_s(deadline))
         };
         tx.append_event(&task.domain, now, &event)?;
-        done.missed += 1;
+        count += 1;
     }
-    Ok(done)
+    Ok(count)
 }
 
 fn find(tx: &dyn WriteTx, domain: &Domain, task: TaskId, id: LeaseId) -> Result<(Lease, Task)> {

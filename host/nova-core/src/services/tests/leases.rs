@@ -7,17 +7,7 @@ use crate::domain::{AgentId, LeaseId, RetryPolicy};
 use crate::services::{LeaseRequest, Leased};
 
 async fn agent(bench: &Bench, id: &str, capabilities: &[&str], slots: u32) -> AgentId {
-    let new = NewAgent {
-        agent_id: Some(id.parse().unwrap()),
-        name: id.to_owned(),
-        capabilities: capabilities.iter().map(|c| (*c).to_owned()).collect(),
-        max_concurrency: slots,
-        speed: 1.0,
-        cost_per_s: 0.0,
-        supply: BTreeMap::new(),
-        spec: None,
-        metadata: Map::new(),
-    };
+    let new = new_agent(id, slots, capabilities);
     let agent = bench.services.agents.register(&domain(), new).await;
     agent.unwrap().agent_id
 }
