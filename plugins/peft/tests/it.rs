@@ -1,8 +1,9 @@
 //! The optimizer as a whole, natively: published results and properties of every answer.
 
-use nova_sdk::StrategyError;
-use nova_sdk::flow::testing::{arabnejad, check, random, topcuoglu};
-use nova_sdk::flow::{Model, Objective, Plan, Problem, rank};
+use nova_sdk::flow::testing::{
+    arabnejad, check, keeps_the_contract, refuses_unknown_settings, topcuoglu, unbounded,
+};
+use nova_sdk::flow::{Model, Plan, Problem, rank};
 use proptest::prelude::*;
 
 /// The plan, which keeps the contract.
@@ -34,13 +35,7 @@ fn arabnejad_2014_ranks() {
 
 #[test]
 fn settings_that_do_not_exist_are_refused() {
-    use nova_sdk::flow::FlowOptimizer;
-    let mut problem = topcuoglu();
-    problem.settings = "{\"depth\": 3}".into();
-    match peft::Peft::optimize(&problem) {
-        Err(StrategyError::InvalidSettings(text)) => assert!(text.contains("depth"), "{text}"),
-        other => panic!("{other:?}"),
-    }
+    refuses_unknown_settings::<peft::Peft>();
 }
 
 proptest! {
@@ -48,16 +43,8 @@ proptest! {
 
     #[test]
     fn every_answer_keeps_the_contract(seed: u64, objective in 0u8..3) {
-        let mut problem = random(seed);
-        problem.goal.objective = match objective {
-            0 => Objective::Performance,
-            1 => Objective::Cost,
-            _ => Objective::Balanced,
-        };
-        problem.goal.cost_weight = 0.3;
-        prop_assume!(Model::new(&problem).is_ok());
-        let plan = peft::optimize(&problem).expect("nothing is bounded");
-        prop_assert_eq!(check(&problem, &plan), Ok(()));
-        prop_assert_eq!(peft::optimize(&problem), Ok(plan));
+        let problem = unbounded(seed, objective);
+        prop_assume!(problem.is_some());
+        keeps_the_contract(peft::optimize, &problem.expect("assumed"));
     }
 }
