@@ -39,15 +39,17 @@ pub(super) fn get(tx: &Tx<'_, '_>, domain: &Domain, id: LeaseId) -> Result<Optio
     tx.one(text, params![id.bytes(), domain.as_str()], from_row)
 }
 
+pub(super) const ACTIVE_ON: &str = select!("leases WHERE task_id = ? AND state = 'active'");
+
 pub(super) fn active_on(tx: &Tx<'_, '_>, task: TaskId) -> Result<Option<Lease>> {
-    let text = select!("leases WHERE task_id = ? AND state = 'active'");
-    tx.one(text, params![task.bytes()], from_row)
+    tx.one(ACTIVE_ON, params![task.bytes()], from_row)
 }
 
+pub(super) const EXPIRED: &str =
+    select!("leases WHERE state = 'active' AND expires_ms <= ? ORDER BY expires_ms LIMIT ?");
+
 pub(super) fn expired(tx: &Tx<'_, '_>, now: Timestamp, limit: usize) -> Result<Vec<Lease>> {
-    let text =
-        select!("leases WHERE state = 'active' AND expires_ms <= ? ORDER BY expires_ms LIMIT ?");
-    tx.many(text, params![now.millis(), int(limit as u64)?], from_row)
+    tx.many(EXPIRED, params![now.millis(), int(limit as u64)?], from_row)
 }
 
 pub(super) fn active(tx: &Tx<'_, '_>) -> Result<u64> {
@@ -56,14 +58,17 @@ pub(super) fn active(tx: &Tx<'_, '_>) -> Result<u64> {
     Ok(count.unwrap_or(0).unsigned_abs())
 }
 
+/// Of an agent's tasks: few enough to be sorted.
+pub(super) const ASSIGNED: &str = "status = 'assigned' AND agent_id = ?2";
+pub(super) const READY: &str = "status = 'ready' AND (agent_id IS NULL OR agent_id = ?2)";
+
 pub(super) fn assigned(
     tx: &Tx<'_, '_>,
     agent: &Agent,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<Task>> {
-    let condition = "status = 'assigned' AND agent_id = ?2";
-    waiting(tx, condition, agent, now, limit)
+    waiting(tx, ASSIGNED, agent, now, limit)
 }
 
 pub(super) fn ready(
@@ -72,8 +77,15 @@ pub(super) fn ready(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<Task>> {
-    let condition = "status = 'ready' AND (agent_id IS NULL OR agent_id = ?2)";
-    waiting(tx, condition, agent, now, limit)
+    waiting(tx, READY, agent, now, limit)
+}
+
+/// Tasks that may be leased; its parameters are the domain, the agent and the time.
+pub(super) fn leasable(condition: &str) -> String {
+    format!(
+        "{} WHERE domain = ?1 AND {condition} AND (not_before_ms IS NULL OR not_before_ms <= ?3) {ORDER}",
+        tasks::SELECT
+    )
 }
 
 fn waiting(
@@ -83,24 +95,30 @@ fn waiting(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<Task>> {
-    let text = format!(
-        "{} WHERE domain = ?1 AND {condition} AND (not_before_ms IS NULL OR not_before_ms <= ?3) {ORDER}",
-        tasks::SELECT
-    );
     let (domain, id, now) = (agent.domain.as_str(), agent.agent_id.as_str(), now.millis());
     let params: [&dyn ToSql; 3] = [&domain, &id, &now];
     let capable = |task: &Task| task.required_capabilities.is_subset(&agent.capabilities);
-    tx.first_of(&text, params.as_slice(), tasks::from_row, capable, limit)
+    tx.first_of(
+        &leasable(condition),
+        params.as_slice(),
+        tasks::from_row,
+        capable,
+        limit,
+    )
 }
 
-pub(super) fn missed(tx: &Tx<'_, '_>, now: Timestamp, limit: usize) -> Result<Vec<Task>> {
-    let text = format!(
+/// Open tasks past a deadline that was not noted.
+pub(super) fn past_deadline() -> String {
+    format!(
         "{} WHERE deadline_ms <= ?1 AND deadline_noted_ms IS NOT deadline_ms \
          AND status NOT IN ('completed', 'failed', 'cancelled') ORDER BY deadline_ms LIMIT ?2",
         tasks::SELECT
-    );
-    let (now, limit) = (now.millis(), int(limit as u64)?);
-    tx.many_of(&text, params![now, limit], tasks::from_row)
+    )
+}
+
+pub(super) fn missed(tx: &Tx<'_, '_>, now: Timestamp, limit: usize) -> Result<Vec<Task>> {
+    let params = params![now.millis(), int(limit as u64)?];
+    tx.many_of(&past_deadline(), params, tasks::from_row)
 }
 
 pub(super) fn insert(tx: &Tx<'_, '_>, lease: &Lease) -> Result<()> {

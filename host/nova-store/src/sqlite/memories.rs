@@ -157,6 +157,11 @@ pub(super) fn list(
     })
 }
 
+pub(super) const BY_CONTENT: &str = select!(
+    "memories WHERE content_hash = ? AND domain = ? AND agent_id IS ? AND layer = ? AND created_ms >= ? \
+         ORDER BY position DESC LIMIT 1"
+);
+
 pub(super) fn by_content(
     tx: &Tx<'_, '_>,
     domain: &Domain,
@@ -165,10 +170,6 @@ pub(super) fn by_content(
     content_hash: &[u8; 32],
     since: Timestamp,
 ) -> Result<Option<Memory>> {
-    let text = select!(
-        "memories WHERE content_hash = ? AND domain = ? AND agent_id IS ? AND layer = ? AND created_ms >= ? \
-         ORDER BY position DESC LIMIT 1"
-    );
     let agent = agent.map(AgentId::as_str);
     let key = params![
         content_hash,
@@ -177,7 +178,7 @@ pub(super) fn by_content(
         layer.as_str(),
         since.millis()
     ];
-    tx.one(text, key, from_row)
+    tx.one(BY_CONTENT, key, from_row)
 }
 
 /// The words of a text as a query of the full-text index: one of them must occur.
@@ -277,10 +278,11 @@ pub(super) fn usage(tx: &Tx<'_, '_>, domain: &Domain) -> Result<MemoryUsage> {
     Ok(usage)
 }
 
-pub(super) fn pending(tx: &Tx<'_, '_>) -> Result<Vec<PendingEpisodes>> {
-    let text = "SELECT 0, domain, agent_id, count(*), max(importance), min(created_ms) FROM memories \
+const PENDING: &str = "SELECT 0, domain, agent_id, count(*), max(importance), min(created_ms) FROM memories \
                 WHERE layer = 'episodic' AND consolidated_ms IS NULL GROUP BY domain, agent_id";
-    tx.many(text, (), |row| {
+
+pub(super) fn pending(tx: &Tx<'_, '_>) -> Result<Vec<PendingEpisodes>> {
+    tx.many(PENDING, (), |row| {
         let mut c = Columns::of(row);
         Ok(PendingEpisodes {
             domain: c.name()?,
@@ -292,19 +294,20 @@ pub(super) fn pending(tx: &Tx<'_, '_>) -> Result<Vec<PendingEpisodes>> {
     })
 }
 
+pub(super) const WAITING: &str = select!(
+    "memories WHERE layer = 'episodic' AND consolidated_ms IS NULL AND domain = ? AND agent_id IS ? \
+         ORDER BY position LIMIT ?"
+);
+
 pub(super) fn waiting(
     tx: &Tx<'_, '_>,
     domain: &Domain,
     agent: Option<&AgentId>,
     limit: usize,
 ) -> Result<Vec<StoredMemory>> {
-    let text = select!(
-        "memories WHERE layer = 'episodic' AND consolidated_ms IS NULL AND domain = ? AND agent_id IS ? \
-         ORDER BY position LIMIT ?"
-    );
     let agent = agent.map(AgentId::as_str);
     let rows = tx.many(
-        text,
+        WAITING,
         params![domain.as_str(), agent, int(limit as u64)?],
         placed,
     )?;
@@ -317,15 +320,19 @@ fn id_of(row: &Row<'_>) -> rusqlite::Result<(Domain, MemoryId)> {
     Ok((c.name()?, id))
 }
 
+pub(super) const EXPIRED: &str = "SELECT 0, memory_id, domain FROM memories WHERE expires_ms IS NOT NULL AND expires_ms <= ? \
+                ORDER BY expires_ms LIMIT ?";
+
 pub(super) fn expired(
     tx: &Tx<'_, '_>,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<(Domain, MemoryId)>> {
-    let text = "SELECT 0, memory_id, domain FROM memories WHERE expires_ms IS NOT NULL AND expires_ms <= ? \
-                ORDER BY expires_ms LIMIT ?";
-    tx.many(text, params![now.millis(), int(limit as u64)?], id_of)
+    tx.many(EXPIRED, params![now.millis(), int(limit as u64)?], id_of)
 }
+
+pub(super) const RETIRED: &str = "SELECT 0, memory_id, domain FROM memories WHERE layer = 'episodic' AND consolidated_ms IS NOT NULL \
+                AND created_ms < ? AND importance < ? ORDER BY created_ms LIMIT ?";
 
 pub(super) fn retired(
     tx: &Tx<'_, '_>,
@@ -333,10 +340,8 @@ pub(super) fn retired(
     importance_below: f64,
     limit: usize,
 ) -> Result<Vec<(Domain, MemoryId)>> {
-    let text = "SELECT 0, memory_id, domain FROM memories WHERE layer = 'episodic' AND consolidated_ms IS NOT NULL \
-                AND created_ms < ? AND importance < ? ORDER BY created_ms LIMIT ?";
     let params = params![before.millis(), importance_below, int(limit as u64)?];
-    tx.many(text, params, id_of)
+    tx.many(RETIRED, params, id_of)
 }
 
 pub(super) fn insert(tx: &Tx<'_, '_>, memory: &Memory, content_hash: &[u8; 32]) -> Result<i64> {

@@ -294,6 +294,8 @@ CREATE INDEX memories_by_content ON memories (content_hash);
 CREATE INDEX memories_to_consolidate ON memories (domain, agent_id)
     WHERE layer = 'episodic' AND consolidated_ms IS NULL;
 CREATE INDEX memories_to_expire ON memories (expires_ms) WHERE expires_ms IS NOT NULL;
+CREATE INDEX memories_to_retire ON memories (created_ms)
+    WHERE layer = 'episodic' AND consolidated_ms IS NOT NULL;
 
 CREATE TABLE memory_vectors (
     memory INTEGER NOT NULL REFERENCES memories (position),

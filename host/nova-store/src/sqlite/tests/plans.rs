@@ -110,6 +110,14 @@ fn every_list_walks_an_index() {
         check(&allocations::listing(&domain, &filter).sql(), index);
     }
     check(allocations::EXPIRED, "allocations_to_expire");
+    check(memories::BY_CONTENT, "memories_by_content");
+    check(memories::WAITING, "memories_to_consolidate");
+    check(memories::EXPIRED, "memories_to_expire");
+    check(memories::RETIRED, "memories_to_retire");
+    check(leases::EXPIRED, "leases_to_expire");
+    check(leases::ACTIVE_ON, "leases_on_task");
+    check(&leases::leasable(leases::READY), "tasks_to_lease");
+    check(&leases::past_deadline(), "tasks_past_deadline");
     check(events::OF_DOMAIN, "events_by_domain");
     check(events::OF_ALL, "PRIMARY KEY");
 }
