@@ -8,7 +8,7 @@ use super::{Operation, header, is_time, number, text};
 use crate::support::{Daemon, Options, eventually};
 
 /// What the first version is to have.
-const PROMISED: [(&str, &str); 48] = [
+const PROMISED: [(&str, &str); 50] = [
     ("GET", "/"),
     ("GET", "/health"),
     ("GET", "/health/live"),
@@ -28,6 +28,8 @@ const PROMISED: [(&str, &str); 48] = [
     ("GET", "/api/orchestration/agents"),
     ("GET", "/api/orchestration/agents/{agent_id}"),
     ("POST", "/api/orchestration/agents/coordinate"),
+    ("POST", "/api/orchestration/agents/import"),
+    ("GET", "/api/orchestration/agents/{agent_id}/export"),
     ("POST", "/api/orchestration/agents/{agent_id}/assign"),
     ("POST", "/api/orchestration/flows"),
     ("GET", "/api/orchestration/flows"),

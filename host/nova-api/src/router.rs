@@ -118,6 +118,8 @@ route_table! {
     GET "/api/orchestration/agents", READ => agents::list;
     GET AGENT, READ => agents::get;
     POST "/api/orchestration/agents/coordinate", WRITE => agents::coordinate;
+    POST "/api/orchestration/agents/import", WRITE => specs::import;
+    GET "/api/orchestration/agents/{agent_id}/export", READ => specs::export;
     POST "/api/orchestration/agents/{agent_id}/assign", WRITE => agents::assign;
     POST "/api/orchestration/agents/{agent_id}/lease", WRITE => leases::lease;
     POST "/api/orchestration/tasks/{task_id}/heartbeat", WRITE => leases::heartbeat;

@@ -1,6 +1,7 @@
 //! Agents: registered, given work; their coordination is in [`coordinate`].
 
 mod coordinate;
+mod spec;
 
 use std::collections::BTreeSet;
 

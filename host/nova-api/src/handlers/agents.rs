@@ -26,7 +26,7 @@ pub(crate) async fn register(
 ) -> Result<Answer<AgentAnswer>, Problem> {
     let agent = state
         .services
-        .agents
+        .specs
         .register(&actor.domain, body.try_into()?)
         .await?;
     let answer = AgentAnswer::new(agent, state.clock.now());

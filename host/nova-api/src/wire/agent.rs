@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nova_core::domain::spec;
 use nova_core::services::AgentView;
 use nova_core::{Agent, AgentId, Domain, Error, NewAgent, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,9 @@ use utoipa::ToSchema;
 use super::answer::{FACT, check_addressable};
 use super::object::only_object;
 use super::schema::{Id, Name, Time};
+
+/// Ids that would hide a path of the API.
+pub(super) const RESERVED: [&str; 2] = ["coordinate", "import"];
 
 /// An agent to be registered.
 #[derive(Deserialize, ToSchema)]
@@ -29,12 +33,13 @@ pub(crate) struct NewAgentBody {
     #[serde(default)]
     #[schema(value_type = Option<Name>)]
     agent_id: Option<AgentId>,
-    /// For people; defaults to `agent_id`.
+    /// For people; defaults to `agent_id`, or to the specification's name.
     #[serde(default)]
     name: Option<String>,
-    /// What it can do.
+    /// What it can do; where it is absent, what the specification's skills and occupation say.
     #[serde(default)]
-    capabilities: BTreeSet<String>,
+    #[schema(value_type = Option<BTreeSet<String>>)]
+    capabilities: Option<BTreeSet<String>>,
     /// Tasks it runs at a time.
     #[serde(default = "one")]
     #[schema(minimum = 1, maximum = 10000, default = 1)]
@@ -50,7 +55,7 @@ pub(crate) struct NewAgentBody {
     /// What it has for the demands of its tasks; a resource not named is not bounded.
     #[serde(default)]
     supply: BTreeMap<String, f64>,
-    /// A TinyTroupe agent specification, kept whole.
+    /// A TinyTroupe agent specification, kept whole; memories in it become the agent's memories.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     spec: Option<Value>,
@@ -75,12 +80,19 @@ impl TryFrom<NewAgentBody> for NewAgent {
 
     fn try_from(body: NewAgentBody) -> Result<Self, Error> {
         if let Some(id) = &body.agent_id {
-            check_addressable("agent_id", id.as_str(), &["coordinate"])?;
+            check_addressable("agent_id", id.as_str(), &RESERVED)?;
         }
-        let name = match (body.name, &body.agent_id) {
-            (Some(name), _) => name,
-            (None, Some(id)) => id.to_string(),
-            (None, None) => {
+        let persona = body.spec.as_ref().and_then(Value::as_object);
+        let named = persona.and_then(spec::name).map(str::to_owned);
+        let capabilities = match (body.capabilities, persona) {
+            (Some(given), _) => given,
+            (None, Some(persona)) => spec::capabilities(persona),
+            (None, None) => BTreeSet::new(),
+        };
+        let of_id = body.agent_id.as_ref().map(ToString::to_string);
+        let name = match body.name.or(of_id).or(named) {
+            Some(name) => name,
+            None => {
                 return Err(Error::field(
                     "name",
                     "name is required where there is no agent_id",
@@ -90,7 +102,7 @@ impl TryFrom<NewAgentBody> for NewAgent {
         Ok(Self {
             agent_id: body.agent_id,
             name,
-            capabilities: body.capabilities,
+            capabilities,
             max_concurrency: body.max_concurrency,
             speed: body.speed,
             cost_per_s: body.cost_per_s,

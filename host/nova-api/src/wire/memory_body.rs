@@ -72,6 +72,7 @@ impl From<NewMemoryBody> for NewMemory {
             embedding: body.embedding,
             ttl_s: body.ttl_s,
             at: None,
+            identity: None,
         }
     }
 }

@@ -22,6 +22,7 @@ pub(crate) mod plugin;
 pub(crate) mod resource;
 pub(crate) mod schema;
 pub(crate) mod service;
+pub(crate) mod spec;
 pub(crate) mod strategy;
 pub(crate) mod task;
 pub(crate) mod task_body;

@@ -153,6 +153,8 @@ pub struct NewMemory {
     pub ttl_s: Option<f64>,
     /// When it happened, where that was not now (imports).
     pub at: Option<Timestamp>,
+    /// What makes it another than one of the same content: its place in a list that is imported.
+    pub identity: Option<String>,
 }
 
 impl Default for NewMemory {
@@ -167,6 +169,7 @@ impl Default for NewMemory {
             embedding: None,
             ttl_s: None,
             at: None,
+            identity: None,
         }
     }
 }

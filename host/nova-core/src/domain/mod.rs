@@ -11,6 +11,7 @@ pub mod lease;
 pub mod memory;
 pub mod memory_filter;
 pub mod resource;
+pub mod spec;
 pub mod task;
 pub mod time;
 

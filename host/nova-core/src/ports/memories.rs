@@ -41,6 +41,15 @@ impl MemoryFilter {
     }
 }
 
+/// A part of a domain's memories.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MemoryPart {
+    /// Of this layer.
+    pub layer: Option<MemoryLayer>,
+    /// Of this agent.
+    pub agent_id: Option<AgentId>,
+}
+
 /// A vector of a memory, and the model that made it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct MemoryVector {
@@ -125,6 +134,18 @@ pub trait MemoryReads {
     ) -> Result<Vec<(Memory, f64)>>;
     /// Memories of every domain after a position, in order, with their vectors; at most `limit`.
     fn memories_after(&self, position: i64, limit: usize) -> Result<Vec<StoredMemory>>;
+    /// Memories of one domain after a position, in order, merged ones too, with their vectors; of one layer
+    /// or agent where given; at most `limit`. Not those whose time is over.
+    fn memories_in(
+        &self,
+        domain: &Domain,
+        of: &MemoryPart,
+        now: Timestamp,
+        position: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredMemory>>;
+    /// Whether a memory of this id is in any domain.
+    fn memory_exists(&self, id: MemoryId) -> Result<bool>;
     /// Memories after a position that have no vector of `model`, in order; at most `limit`.
     fn memories_without_vector(
         &self,

@@ -14,7 +14,7 @@ pub use datastore::{
 pub use feed::{EventFeed, FeedPart};
 pub use leases::{LeaseReads, LeaseWrites};
 pub use memories::{
-    CLIENT_MODEL, MemoryFilter, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites,
+    CLIENT_MODEL, MemoryFilter, MemoryPart, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites,
     PendingEpisodes, StoredMemory,
 };
 pub use memory_index::{

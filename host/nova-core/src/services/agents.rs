@@ -11,7 +11,7 @@ use crate::domain::{
     Timestamp,
 };
 use crate::error::{Error, Result};
-use crate::ports::{DatastoreExt, Page, PageRequest, ReadCost, ReadTx};
+use crate::ports::{DatastoreExt, Page, PageRequest, ReadCost, ReadTx, WriteTx};
 
 /// An agent with what it holds.
 #[derive(Clone, PartialEq, Debug)]
@@ -80,39 +80,7 @@ impl AgentService {
         new.check()?;
         let domain = domain.clone();
         self.ports
-            .write(move |tx, now| {
-                let agent_id = new.agent_id.unwrap_or_else(AgentId::generate);
-                if tx.agent(&domain, &agent_id)?.is_some() {
-                    return Err(Error::conflict(
-                        format!("the agent '{agent_id}' exists already"),
-                        json!({"agent_id": agent_id}),
-                    ));
-                }
-                let agent = Agent {
-                    agent_id,
-                    domain: domain.clone(),
-                    name: new.name,
-                    capabilities: new.capabilities,
-                    max_concurrency: new.max_concurrency,
-                    speed: new.speed,
-                    cost_per_s: new.cost_per_s,
-                    supply: new.supply,
-                    spec: new.spec,
-                    metadata: new.metadata,
-                    version: 1,
-                    created_at: now,
-                    updated_at: now,
-                };
-                tx.insert_agent(&agent)?;
-                let slots = f64::from(agent.max_concurrency);
-                let agent_id = Some(agent.agent_id.clone());
-                let event = NewEvent {
-                    agent_id,
-                    ..NewEvent::new(EventKind::AgentRegistered, slots)
-                };
-                tx.append_event(&domain, now, &event)?;
-                Ok(agent)
-            })
+            .write(move |tx, now| insert(tx, &domain, now, new))
             .await
     }
 
@@ -193,7 +161,7 @@ impl AgentService {
         let prepared = flow_insert::prepare(coordination::flow(brief)?)?;
         let communication = self.ports.config.default_communication;
         let domain = domain.clone();
-        let job = move |tx: &mut dyn crate::ports::WriteTx, now| {
+        let job = move |tx: &mut dyn WriteTx, now| {
             flow_insert::insert(&mut Steps::new(tx, &domain, now), prepared, communication)
         };
         let (flow, tasks) = self.ports.write(job).await?;
@@ -252,4 +220,49 @@ impl AgentService {
             })
             .await
     }
+}
+
+/// That the id is taken.
+pub(super) fn taken(id: &AgentId) -> Error {
+    Error::conflict(
+        format!("the agent '{id}' exists already"),
+        json!({"agent_id": id}),
+    )
+}
+
+/// Adds an agent with its event.
+pub(super) fn insert(
+    tx: &mut dyn WriteTx,
+    domain: &Domain,
+    now: Timestamp,
+    new: NewAgent,
+) -> Result<Agent> {
+    let agent_id = new.agent_id.unwrap_or_else(AgentId::generate);
+    if tx.agent(domain, &agent_id)?.is_some() {
+        return Err(taken(&agent_id));
+    }
+    let agent = Agent {
+        agent_id,
+        domain: domain.clone(),
+        name: new.name,
+        capabilities: new.capabilities,
+        max_concurrency: new.max_concurrency,
+        speed: new.speed,
+        cost_per_s: new.cost_per_s,
+        supply: new.supply,
+        spec: new.spec,
+        metadata: new.metadata,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    tx.insert_agent(&agent)?;
+    let slots = f64::from(agent.max_concurrency);
+    let agent_id = Some(agent.agent_id.clone());
+    let event = NewEvent {
+        agent_id,
+        ..NewEvent::new(EventKind::AgentRegistered, slots)
+    };
+    tx.append_event(domain, now, &event)?;
+    Ok(agent)
 }

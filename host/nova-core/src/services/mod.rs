@@ -22,6 +22,7 @@ mod memory;
 mod optimize;
 mod plugins;
 mod resources;
+mod specs;
 mod task_change;
 mod tasks;
 #[cfg(any(test, feature = "testing"))]
@@ -53,6 +54,7 @@ pub use optimize::{
 };
 pub use plugins::PluginService;
 pub use resources::{NewResource, ResourceChange, ResourceService};
+pub use specs::{FRAGMENTS_MAX, SpecImport, SpecImported, SpecRemembered, SpecService};
 pub use task_change::TaskChange;
 pub use tasks::{TaskService, TaskView};
 
@@ -114,6 +116,8 @@ pub struct Services {
     pub leases: Arc<LeaseService>,
     /// Memories.
     pub memories: Arc<MemoryService>,
+    /// Agents by their specification.
+    pub specs: Arc<SpecService>,
     /// Plugins.
     pub plugins: Arc<PluginService>,
     /// Health and readiness.
@@ -147,16 +151,20 @@ impl Services {
             memory,
             config: Arc::new(config),
         };
+        let agents = Arc::new(AgentService::new(ports.clone()));
+        let memories = Arc::new(MemoryService::new(ports.clone()));
+        let specs = SpecService::new(ports.clone(), Arc::clone(&agents), Arc::clone(&memories));
         Self {
             tasks: Arc::new(TaskService::new(ports.clone())),
-            agents: Arc::new(AgentService::new(ports.clone())),
+            agents,
             flows: Arc::new(FlowService::new(ports.clone())),
             resources: Arc::new(ResourceService::new(ports.clone())),
             analytics: Arc::new(AnalyticsService::new(ports.clone())),
             events: Arc::new(EventService::new(ports.clone())),
             keys: Arc::new(KeyService::new(ports.clone())),
             leases: Arc::new(LeaseService::new(ports.clone())),
-            memories: Arc::new(MemoryService::new(ports.clone())),
+            memories,
+            specs: Arc::new(specs),
             plugins: Arc::new(PluginService::new(ports.clone())),
             health: Arc::new(HealthService::new(ports)),
         }

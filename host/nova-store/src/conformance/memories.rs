@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use nova_core::ports::{
-    Datastore, DatastoreExt as _, MemoryFilter, MemoryVector, ReadCost, ReadTx, WriteTx,
+    Datastore, DatastoreExt as _, MemoryFilter, MemoryPart, MemoryVector, ReadCost, ReadTx,
+    StoredMemory, WriteTx,
 };
 use nova_core::{AgentId, Memory, MemoryId, MemoryLayer, MetadataFilter, Timestamp};
 use serde_json::{Value, json};
@@ -176,6 +177,52 @@ pub async fn vectors_come_and_go(store: &Arc<dyn Datastore>) {
     );
     write(store, move |tx| tx.delete_memory(&samples::domain("d"), id)).await;
     assert_eq!(read(store, |tx| tx.vector_coverage("m")).await, (1, 0));
+}
+
+/// A domain's memories are read in the order of storing, by layer and agent, merged ones too.
+pub async fn parts_are_read_in_order(store: &Arc<dyn Datastore>) {
+    let merged = Memory {
+        merged_into: Some(MemoryId::generate()),
+        ..memory("d", "one", json!({}))
+    };
+    let known = Memory {
+        layer: MemoryLayer::Semantic,
+        agent_id: Some(samples::id("a")),
+        ..memory("d", "two", json!({}))
+    };
+    let over = Memory {
+        expires_at: Some(now()),
+        ..memory("d", "three", json!({}))
+    };
+    let last = memory("d", "four", json!({}));
+    let other = memory("e", "five", json!({}));
+    add(store, &[merged.clone(), known, over, last, other]).await;
+    let all = MemoryPart::default();
+    let of = |part: MemoryPart, position: i64, limit: usize| {
+        read(store, move |tx| {
+            tx.memories_in(&samples::domain("d"), &part, now(), position, limit)
+        })
+    };
+    let texts =
+        |found: &[StoredMemory]| -> Vec<String> { found.iter().map(|s| s.memory.text()).collect() };
+    let first = of(all.clone(), 0, 2).await;
+    assert_eq!(texts(&first), ["one", "two"]);
+    let rest = of(all.clone(), first[1].position, 10).await;
+    assert_eq!(texts(&rest), ["four"]);
+    let by_layer = MemoryPart {
+        layer: Some(MemoryLayer::Semantic),
+        ..all.clone()
+    };
+    assert_eq!(texts(&of(by_layer, 0, 10).await), ["two"]);
+    let by_agent = MemoryPart {
+        agent_id: Some(samples::id("b")),
+        ..all
+    };
+    assert!(of(by_agent, 0, 10).await.is_empty());
+    let id = merged.memory_id;
+    assert!(read(store, move |tx| tx.memory_exists(id)).await);
+    let strange = MemoryId::generate();
+    assert!(!read(store, move |tx| tx.memory_exists(strange)).await);
 }
 
 /// Usage counts records and bytes of a domain, both ways.

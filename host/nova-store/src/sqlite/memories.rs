@@ -21,6 +21,8 @@ macro_rules! select {
     };
 }
 
+pub(super) use select;
+
 /// Columns of [`from_row`]; what a statement adds comes after them.
 const COLUMNS: usize = 19;
 /// Words of a query that are looked for; more are left out.
@@ -50,7 +52,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Memory> {
     })
 }
 
-fn placed(row: &Row<'_>) -> rusqlite::Result<(i64, Memory)> {
+pub(super) fn placed(row: &Row<'_>) -> rusqlite::Result<(i64, Memory)> {
     Ok((row.get(0)?, from_row(row)?))
 }
 
@@ -224,7 +226,7 @@ pub(super) fn after(tx: &Tx<'_, '_>, position: i64, limit: usize) -> Result<Vec<
     with_vectors(tx, rows)
 }
 
-fn with_vectors(tx: &Tx<'_, '_>, rows: Vec<(i64, Memory)>) -> Result<Vec<StoredMemory>> {
+pub(super) fn with_vectors(tx: &Tx<'_, '_>, rows: Vec<(i64, Memory)>) -> Result<Vec<StoredMemory>> {
     let join = |(position, memory)| {
         Ok(StoredMemory {
             position,

@@ -13,6 +13,7 @@ mod keys;
 mod leases;
 mod listing;
 mod memories;
+mod memory_part;
 mod open;
 mod readers;
 mod resources;

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 
 use nova_core::ports::{
-    AllocationFilter, LeaseReads, LeaseWrites, MemoryFilter, MemoryReads, MemoryUsage,
+    AllocationFilter, LeaseReads, LeaseWrites, MemoryFilter, MemoryPart, MemoryReads, MemoryUsage,
     MemoryVector, MemoryWrites, Page, PageRequest, PendingEpisodes, ReadTx, StoredMemory,
     TaskFilter, WriteTx,
 };
@@ -16,7 +16,9 @@ use nova_core::{
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement};
 
 use super::kept::Kept;
-use super::{agents, allocations, events, flows, keys, leases, memories, resources, tasks};
+use super::{
+    agents, allocations, events, flows, keys, leases, memories, memory_part, resources, tasks,
+};
 use crate::error::{StoreError, sql};
 
 /// The task that a job touched last: most steps of a task's life are written right after the
@@ -333,6 +335,19 @@ impl MemoryReads for Tx<'_, '_> {
     }
     fn memories_after(&self, position: i64, limit: usize) -> Result<Vec<StoredMemory>> {
         memories::after(self, position, limit)
+    }
+    fn memories_in(
+        &self,
+        domain: &Domain,
+        of: &MemoryPart,
+        now: Timestamp,
+        position: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredMemory>> {
+        memory_part::of_domain(self, domain, of, now, position, limit)
+    }
+    fn memory_exists(&self, id: MemoryId) -> Result<bool> {
+        memory_part::exists(self, id)
     }
     fn memories_without_vector(
         &self,

@@ -250,9 +250,10 @@ impl Batch<'_> {
             embedding: None,
             ttl_s: None,
             at: Some(said.created_at),
+            identity: None,
         };
-        let hash = super::content_hash(&new);
-        let mut knowledge = super::record(self.domain.clone(), new, self.now);
+        let hash = super::store::content_hash(&new);
+        let mut knowledge = super::store::record(self.domain.clone(), new, self.now);
         knowledge.provenance = sources.iter().copied().chain([said.memory_id]).collect();
         knowledge.occurrences = knowledge.provenance.len() as u64;
         for old in known {

@@ -9,6 +9,7 @@ mod fallback;
 mod load;
 mod search;
 mod statement;
+mod store;
 mod upkeep;
 
 use std::collections::HashMap;
@@ -16,20 +17,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use parking_lot::Mutex;
-use serde_json::json;
-use sha2::{Digest, Sha256};
 
 pub use consolidate::Consolidation;
 pub use load::EmbeddingProgress;
 pub use search::{Found, MATCHES_MAX, QUERY_MAX_BYTES, SearchRequest, SearchResult};
 
 use super::Ports;
-use crate::domain::memory::{check_unit, searchable_text};
-use crate::domain::{Domain, Memory, MemoryId, NewMemory, Timestamp};
+use crate::domain::memory::check_unit;
+use crate::domain::{Domain, Memory, MemoryId};
 use crate::error::{Error, Result};
 use crate::ports::{
-    CLIENT_MODEL, DatastoreExt, MemoryFilter, MemoryPorts, MemoryUsage, MemoryVector, Page,
-    PageRequest, Ranking, ReadCost,
+    DatastoreExt, MemoryFilter, MemoryPorts, MemoryUsage, Page, PageRequest, Ranking, ReadCost,
 };
 
 /// What memory needs to know; each field's default is the daemon's.
@@ -99,66 +97,6 @@ impl MemoryService {
             touched: Mutex::default(),
             consolidating: tokio::sync::Mutex::default(),
         }
-    }
-
-    /// Stores a memory, or recognises it: the same content of the same agent, layer and domain within
-    /// [`MemoryConfig::same_within_s`] is the same memory.
-    ///
-    /// # Errors
-    /// [`Error::Validation`] names the field; [`Error::Conflict`] when the domain is full.
-    pub async fn store(&self, domain: &Domain, new: NewMemory) -> Result<Remembered> {
-        new.check()?;
-        let mut vectors: Vec<MemoryVector> = new
-            .embedding
-            .iter()
-            .map(|vector| MemoryVector {
-                model: CLIENT_MODEL.to_owned(),
-                vector: vector.clone(),
-            })
-            .collect();
-        vectors.extend(self.vector_now(&new).await);
-        let hash = content_hash(&new);
-        let (config, domain) = (self.ports.config.memory, domain.clone());
-        let (remembered, vectors) = self
-            .ports
-            .write(move |tx, now| {
-                let since = now.plus_s(-config.same_within_s);
-                let agent = new.agent_id.as_ref();
-                let same = tx.memory_by_content(&domain, agent, new.layer, &hash, since)?;
-                if let Some(mut memory) = same.filter(|m| m.expires_at.is_none_or(|end| end > now))
-                {
-                    tx.touch_memory(&domain, memory.memory_id, 1, now)?;
-                    memory.access_count += 1;
-                    memory.accessed_at = Some(now);
-                    let known = true;
-                    return Ok((Remembered { memory, known }, Vec::new()));
-                }
-                check_quota(&tx.memory_usage(&domain)?, &config, &new)?;
-                let memory = record(domain, new, now);
-                tx.insert_memory(&memory, &hash)?;
-                for vector in &vectors {
-                    tx.put_memory_vector(memory.memory_id, vector)?;
-                }
-                let known = false;
-                Ok((Remembered { memory, known }, vectors))
-            })
-            .await?;
-        if !remembered.known {
-            self.ports.memory.index.put(&remembered.memory, &vectors);
-        }
-        Ok(remembered)
-    }
-
-    /// The text's vector, where it takes microseconds; else the background makes it.
-    async fn vector_now(&self, new: &NewMemory) -> Option<MemoryVector> {
-        if !self.ports.memory.embedder.is_local() {
-            return None;
-        }
-        let text = searchable_text(&new.content);
-        let model = self.ports.memory.embedder.model().to_owned();
-        let mut vectors = self.ports.memory.embedder.embed(vec![text]).await.ok()?;
-        let vector = vectors.pop().filter(|v| v.iter().any(|x| *x != 0.0))?;
-        Some(MemoryVector { model, vector })
     }
 
     /// One memory; counts as an access.
@@ -238,60 +176,6 @@ impl MemoryService {
         *count += 1;
         *count
     }
-}
-
-fn record(domain: Domain, new: NewMemory, now: Timestamp) -> Memory {
-    let created_at = new.at.filter(|at| *at <= now).unwrap_or(now);
-    Memory {
-        memory_id: MemoryId::generate(),
-        domain,
-        agent_id: new.agent_id,
-        layer: new.layer,
-        content: new.content,
-        importance: new.importance,
-        context: new.context,
-        metadata: new.metadata,
-        provenance: Vec::new(),
-        occurrences: 1,
-        merged_into: None,
-        valid_from: created_at,
-        valid_to: None,
-        access_count: 0,
-        accessed_at: None,
-        created_at,
-        consolidated_at: None,
-        expires_at: new.ttl_s.map(|ttl| now.plus_s(ttl)),
-    }
-}
-
-/// What makes two contents the same.
-pub(super) fn content_hash(new: &NewMemory) -> [u8; 32] {
-    // A map's keys are sorted, so that equal objects have equal texts.
-    Sha256::digest(new.content.to_string()).into()
-}
-
-fn check_quota(usage: &MemoryUsage, config: &MemoryConfig, new: &NewMemory) -> Result<()> {
-    let records = usage.episodic + usage.semantic;
-    if records >= config.records_max {
-        return Err(Error::conflict(
-            format!(
-                "the domain has {records} memories, at most {} are allowed; forget some first",
-                config.records_max
-            ),
-            json!({"limit": "memory.records_max", "records": records}),
-        ));
-    }
-    let size = new.content.to_string().len() as u64;
-    if usage.bytes + size > config.bytes_max {
-        return Err(Error::conflict(
-            format!(
-                "the domain's memories take {} bytes, at most {} are allowed; forget some first",
-                usage.bytes, config.bytes_max
-            ),
-            json!({"limit": "memory.bytes_max", "bytes": usage.bytes}),
-        ));
-    }
-    Ok(())
 }
 
 /// Memory without an index: found by words through the datastore. What [`super::Services::new`] begins with.

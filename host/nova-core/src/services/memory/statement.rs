@@ -119,7 +119,7 @@ mod tests {
             content: json!(text),
             ..NewMemory::default()
         };
-        let memory = super::super::record(Domain::default(), new, Timestamp::from_millis(0));
+        let memory = super::super::store::record(Domain::default(), new, Timestamp::from_millis(0));
         Statement::of(&memory)
     }
 

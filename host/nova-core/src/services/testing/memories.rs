@@ -6,8 +6,8 @@ use super::datastore::State;
 use crate::domain::{AgentId, Domain, Memory, MemoryId, MemoryLayer, Timestamp};
 use crate::error::{Error, Result};
 use crate::ports::{
-    MemoryFilter, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites, Page, PageRequest,
-    PendingEpisodes, StoredMemory,
+    MemoryFilter, MemoryPart, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites, Page,
+    PageRequest, PendingEpisodes, StoredMemory,
 };
 
 /// A memory with what the datastore keeps beside it.
@@ -135,6 +135,28 @@ impl MemoryReads for State {
     fn memories_after(&self, position: i64, limit: usize) -> Result<Vec<StoredMemory>> {
         let rows = self.memories.after(position).take(limit);
         Ok(rows.map(|(place, r)| r.stored(place)).collect())
+    }
+
+    fn memories_in(
+        &self,
+        domain: &Domain,
+        of: &MemoryPart,
+        now: Timestamp,
+        position: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredMemory>> {
+        let rows = self.memories.after(position).filter(|(_, r)| {
+            let m = &r.memory;
+            m.domain == *domain
+                && of.layer.is_none_or(|layer| layer == m.layer)
+                && (of.agent_id.is_none() || of.agent_id == m.agent_id)
+                && m.expires_at.is_none_or(|end| end > now)
+        });
+        Ok(rows.take(limit).map(|(place, r)| r.stored(place)).collect())
+    }
+
+    fn memory_exists(&self, id: MemoryId) -> Result<bool> {
+        Ok(self.memories.get(&id).is_some())
     }
 
     fn memories_without_vector(

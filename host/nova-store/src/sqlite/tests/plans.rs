@@ -1,8 +1,8 @@
 //! Query plans.
 #![allow(clippy::unwrap_used)]
 
-use nova_core::ports::{AllocationFilter, TaskFilter};
-use nova_core::{AllocationStatus, FlowStatus};
+use nova_core::ports::{AllocationFilter, MemoryPart, TaskFilter};
+use nova_core::{AllocationStatus, FlowStatus, MemoryLayer};
 
 use super::*;
 
@@ -112,6 +112,20 @@ fn every_list_walks_an_index() {
     check(allocations::EXPIRED, "allocations_to_expire");
     check(memories::BY_CONTENT, "memories_by_content");
     check(memories::WAITING, "memories_to_consolidate");
+    let agent_id = Some(samples::id("a"));
+    let layer = Some(MemoryLayer::Episodic);
+    for (part, index) in [
+        (
+            MemoryPart {
+                layer,
+                ..MemoryPart::default()
+            },
+            "memories_by_domain",
+        ),
+        (MemoryPart { layer, agent_id }, "memories_by_agent"),
+    ] {
+        check(&memory_part::statement(&part), index);
+    }
     check(memories::EXPIRED, "memories_to_expire");
     check(memories::RETIRED, "memories_to_retire");
     check(leases::EXPIRED, "leases_to_expire");

@@ -1,0 +1,189 @@
+//! Storing: one memory, or many in one transaction.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::{MemoryConfig, MemoryService, Remembered};
+use crate::domain::memory::searchable_text;
+use crate::domain::{Domain, Memory, MemoryId, NewMemory, Timestamp};
+use crate::error::{Error, Result};
+use crate::ports::{CLIENT_MODEL, MemoryUsage, MemoryVector, WriteTx};
+
+/// A memory ready to be written.
+struct Prepared {
+    new: NewMemory,
+    hash: [u8; 32],
+    vectors: Vec<MemoryVector>,
+}
+
+impl MemoryService {
+    /// Stores a memory, or recognises it: the same content of the same agent, layer and domain within
+    /// [`MemoryConfig::same_within_s`] is the same memory.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] names the field; [`Error::Conflict`] when the domain is full.
+    pub async fn store(&self, domain: &Domain, new: NewMemory) -> Result<Remembered> {
+        let mut stored = self.store_all(domain, vec![new]).await?;
+        stored
+            .pop()
+            .ok_or_else(|| Error::service("a memory was stored without an answer"))
+    }
+
+    /// Stores many, all or none, in order; each as [`MemoryService::store`] does.
+    ///
+    /// # Errors
+    /// As [`MemoryService::store`].
+    pub async fn store_all(&self, domain: &Domain, all: Vec<NewMemory>) -> Result<Vec<Remembered>> {
+        all.iter().try_for_each(NewMemory::check)?;
+        let mut made = self.vectors_now(&all).await.into_iter();
+        let prepared: Vec<Prepared> = all
+            .into_iter()
+            .map(|new| {
+                let own = new.embedding.clone().map(|vector| MemoryVector {
+                    model: CLIENT_MODEL.to_owned(),
+                    vector,
+                });
+                Prepared {
+                    hash: content_hash(&new),
+                    vectors: own.into_iter().chain(made.next().flatten()).collect(),
+                    new,
+                }
+            })
+            .collect();
+        let (config, domain) = (Arc::clone(&self.ports.config), domain.clone());
+        let stored = self
+            .ports
+            .write(move |tx, now| {
+                let mut stored = Vec::with_capacity(prepared.len());
+                for one in prepared {
+                    stored.push(keep(tx, now, &config.memory, &domain, one)?);
+                }
+                Ok(stored)
+            })
+            .await?;
+        let answers = stored.into_iter().map(|(remembered, vectors)| {
+            if !remembered.known {
+                self.ports.memory.index.put(&remembered.memory, &vectors);
+            }
+            remembered
+        });
+        Ok(answers.collect())
+    }
+
+    /// The texts' vectors, where they take microseconds; else the background makes them.
+    async fn vectors_now(&self, all: &[NewMemory]) -> Vec<Option<MemoryVector>> {
+        let embedder = &self.ports.memory.embedder;
+        if !embedder.is_local() {
+            return Vec::new();
+        }
+        let texts = all
+            .iter()
+            .map(|new| searchable_text(&new.content))
+            .collect();
+        let Ok(vectors) = embedder.embed(texts).await else {
+            return Vec::new();
+        };
+        let known = |vector: &Vec<f32>| vector.iter().any(|x| *x != 0.0);
+        let vectors = vectors.into_iter().map(|vector| {
+            known(&vector).then(|| MemoryVector {
+                model: embedder.model().to_owned(),
+                vector,
+            })
+        });
+        vectors.collect()
+    }
+}
+
+/// Writes one memory, or counts the one that it is; gives the vectors that the index must hear of.
+fn keep(
+    tx: &mut dyn WriteTx,
+    now: Timestamp,
+    config: &MemoryConfig,
+    domain: &Domain,
+    Prepared { new, hash, vectors }: Prepared,
+) -> Result<(Remembered, Vec<MemoryVector>)> {
+    // What an import tells apart by its place is the same one however long ago it was imported.
+    let since = match new.identity {
+        Some(_) => Timestamp::from_millis(0),
+        None => now.plus_s(-config.same_within_s),
+    };
+    let agent = new.agent_id.as_ref();
+    let same = tx.memory_by_content(domain, agent, new.layer, &hash, since)?;
+    if let Some(mut memory) = same.filter(|m| m.expires_at.is_none_or(|end| end > now)) {
+        tx.touch_memory(domain, memory.memory_id, 1, now)?;
+        memory.access_count += 1;
+        memory.accessed_at = Some(now);
+        let known = true;
+        return Ok((Remembered { memory, known }, Vec::new()));
+    }
+    let size = new.content.to_string().len() as u64;
+    check_quota(&tx.memory_usage(domain)?, config, size)?;
+    let memory = record(domain.clone(), new, now);
+    tx.insert_memory(&memory, &hash)?;
+    for vector in &vectors {
+        tx.put_memory_vector(memory.memory_id, vector)?;
+    }
+    let known = false;
+    Ok((Remembered { memory, known }, vectors))
+}
+
+pub(super) fn record(domain: Domain, new: NewMemory, now: Timestamp) -> Memory {
+    let created_at = new.at.filter(|at| *at <= now).unwrap_or(now);
+    Memory {
+        memory_id: MemoryId::generate(),
+        domain,
+        agent_id: new.agent_id,
+        layer: new.layer,
+        content: new.content,
+        importance: new.importance,
+        context: new.context,
+        metadata: new.metadata,
+        provenance: Vec::new(),
+        occurrences: 1,
+        merged_into: None,
+        valid_from: created_at,
+        valid_to: None,
+        access_count: 0,
+        accessed_at: None,
+        created_at,
+        consolidated_at: None,
+        expires_at: new.ttl_s.map(|ttl| now.plus_s(ttl)),
+    }
+}
+
+/// What makes two contents the same.
+pub(super) fn content_hash(new: &NewMemory) -> [u8; 32] {
+    // A map's keys are sorted, so that equal objects have equal texts.
+    let mut hash = Sha256::new().chain_update(new.content.to_string());
+    if let Some(identity) = &new.identity {
+        hash.update("\0");
+        hash.update(identity);
+    }
+    hash.finalize().into()
+}
+
+/// Refuses a record of so many bytes where the domain has no room for it.
+pub(super) fn check_quota(usage: &MemoryUsage, config: &MemoryConfig, size: u64) -> Result<()> {
+    let records = usage.episodic + usage.semantic;
+    if records >= config.records_max {
+        return Err(Error::conflict(
+            format!(
+                "the domain has {records} memories, at most {} are allowed; forget some first",
+                config.records_max
+            ),
+            json!({"limit": "memory.records_max", "records": records}),
+        ));
+    }
+    if usage.bytes + size > config.bytes_max {
+        return Err(Error::conflict(
+            format!(
+                "the domain's memories take {} bytes, at most {} are allowed; forget some first",
+                usage.bytes, config.bytes_max
+            ),
+            json!({"limit": "memory.bytes_max", "bytes": usage.bytes}),
+        ));
+    }
+    Ok(())
+}
