@@ -18,9 +18,9 @@ use utoipa::{IntoResponses, PartialSchema, ToSchema};
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::problem::Code;
-use crate::router::{self, RouteSpec};
+use crate::router::{self, Access, RouteSpec};
 use crate::wire::error::ErrorAnswer;
-use crate::wire::schema::Name;
+use crate::wire::schema::{Name, VersionTag, WindowSeconds};
 use crate::{Shared, VERSION};
 
 const ABOUT: &str = "\
@@ -132,8 +132,12 @@ impl Document {
         self.schemas
             .push(("Error".to_owned(), ErrorAnswer::schema()));
         ErrorAnswer::schemas(&mut self.schemas);
-        self.schemas
-            .push((Name::name().into_owned(), Name::schema()));
+        // What only parameters refer to, which utoipa does not collect.
+        self.schemas.extend([
+            (Name::name().into_owned(), Name::schema()),
+            (VersionTag::name().into_owned(), VersionTag::schema()),
+            (WindowSeconds::name().into_owned(), WindowSeconds::schema()),
+        ]);
         let mut components = ComponentsBuilder::new()
             .schemas_from_iter(self.schemas)
             .security_scheme(
@@ -212,11 +216,16 @@ fn complete(spec: &RouteSpec, operation: &mut Operation) {
     }
     let mut codes = vec![Code::ServiceError, Code::ServiceUnavailable];
     if spec.access.permission().is_some() {
-        parameters.push(domain_parameter().into());
-        operation.security = Some(vec![
+        let mut security = vec![
             SecurityRequirement::new::<_, [&str; 0], &str>("ApiKeyAuth", []),
             SecurityRequirement::new::<_, [&str; 0], &str>("BearerAuth", []),
-        ]);
+        ];
+        if spec.access == Access::Metrics {
+            security.push(SecurityRequirement::default()); // where the configuration opens it
+        } else {
+            parameters.push(domain_parameter().into());
+        }
+        operation.security = Some(security);
         codes.extend([
             Code::ValidationError,
             Code::AuthenticationError,

@@ -4,12 +4,30 @@ use axum::extract::FromRequestParts;
 use axum::http::header::IF_MATCH;
 use axum::http::request::Parts;
 
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{Ref, Required};
+use utoipa::{IntoParams, ToSchema};
+
 use crate::problem::{Problem, refused};
 use crate::wire::page::shown;
+use crate::wire::schema::VersionTag;
 
 /// The expected version; none when the client does not mind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct IfMatch(pub(crate) Option<u64>);
+
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![
+            ParameterBuilder::new()
+                .name("If-Match")
+                .parameter_in(ParameterIn::Header)
+                .required(Required::False)
+                .schema(Some(Ref::from_schema_name(VersionTag::name())))
+                .build(),
+        ]
+    }
+}
 
 impl<S: Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;

@@ -28,7 +28,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Json<T> {
     }
 }
 
-/// A JSON body that may be absent, which means `{}`.
+/// A JSON body that may be absent or null, which means `{}`.
 pub(crate) struct OptionalJson<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest<Shared> for OptionalJson<T> {
@@ -36,7 +36,8 @@ impl<T: DeserializeOwned> FromRequest<Shared> for OptionalJson<T> {
 
     async fn from_request(request: Request, _: &Shared) -> Result<Self, Problem> {
         let bytes = read(request).await?;
-        parse_slice(if bytes.is_empty() { b"{}" } else { &bytes }).map(Self)
+        let absent = matches!(bytes.trim_ascii(), b"" | b"null");
+        parse_slice(if absent { b"{}" } else { &bytes }).map(Self)
     }
 }
 

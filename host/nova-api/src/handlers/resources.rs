@@ -67,7 +67,7 @@ pub(crate) async fn get(
 }
 
 /// Change a resource; its capacity not below what is in use.
-#[utoipa::path(put, path = ROUTED, tag = "resources", operation_id = "update_resource", params(("If-Match" = Option<String>, Header, description = "The version that the change is based on, in quotes; another one is a 409")), request_body = ResourceChangeBody, responses(
+#[utoipa::path(put, path = ROUTED, tag = "resources", operation_id = "update_resource", params(IfMatch), request_body = ResourceChangeBody, responses(
     (status = 200, description = "The resource", body = ResourceAnswer),
 ))]
 pub(crate) async fn update(

@@ -116,7 +116,7 @@ pub(crate) async fn get(
 }
 
 /// Change a task, or move it by a legal transition.
-#[utoipa::path(put, path = ROUTED, tag = "tasks", operation_id = "update_task", params(("If-Match" = Option<String>, Header, description = "The version that the change is based on, in quotes; another one is a 409")), request_body = TaskChangeBody, responses(
+#[utoipa::path(put, path = ROUTED, tag = "tasks", operation_id = "update_task", params(IfMatch), request_body = TaskChangeBody, responses(
     (status = 200, description = "The task", body = TaskAnswer),
 ))]
 pub(crate) async fn update(

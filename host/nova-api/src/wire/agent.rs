@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::answer::{FACT, check_addressable};
 use super::object::only_object;
-use super::schema::{Id, Name, Time};
+use super::schema::{Amount, Id, Label, Name, OpenObject, Time};
 
 /// Ids that would hide a path of the API.
 pub(super) const RESERVED: [&str; 2] = ["coordinate", "import"];
@@ -35,10 +35,11 @@ pub(crate) struct NewAgentBody {
     agent_id: Option<AgentId>,
     /// For people; defaults to `agent_id`, or to the specification's name.
     #[serde(default)]
+    #[schema(value_type = Option<Label>)]
     name: Option<String>,
     /// What it can do; where it is absent, what the specification's skills and occupation say.
     #[serde(default)]
-    #[schema(value_type = Option<BTreeSet<String>>)]
+    #[schema(value_type = Option<Vec<Label>>, max_items = 100)]
     capabilities: Option<BTreeSet<String>>,
     /// Tasks it runs at a time.
     #[serde(default = "one")]
@@ -46,22 +47,23 @@ pub(crate) struct NewAgentBody {
     max_concurrency: u32,
     /// Relative to a reference agent.
     #[serde(default = "unit")]
-    #[schema(default = 1.0)]
+    #[schema(minimum = 0.000001, maximum = 1000000, default = 1.0)]
     speed: f64,
     /// Cost of a second of execution.
     #[serde(default)]
-    #[schema(minimum = 0, default = 0.0)]
+    #[schema(value_type = Amount, default = 0.0)]
     cost_per_s: f64,
     /// What it has for the demands of its tasks; a resource not named is not bounded.
     #[serde(default)]
+    #[schema(value_type = BTreeMap<Label, Amount>)]
     supply: BTreeMap<String, f64>,
     /// A TinyTroupe agent specification, kept whole; memories in it become the agent's memories.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<OpenObject>)]
     spec: Option<Value>,
     /// The client's own.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     metadata: Map<String, Value>,
 }
 
@@ -136,10 +138,10 @@ pub(crate) struct AgentRecord {
     /// What it has for the demands of its tasks.
     supply: BTreeMap<String, f64>,
     /// A TinyTroupe agent specification.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<OpenObject>)]
     spec: Option<Value>,
     /// The client's own.
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     metadata: Map<String, Value>,
     /// Rises by one with every change.
     version: u64,

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::allocation::ItemRecord;
 use super::object::only_object;
-use super::schema::{Id, Name, PriorityLevel, Time};
+use super::schema::{Id, Label, Name, OpenObject, PriorityLevel, Time};
 use super::strategy::StrategyRecord;
 
 /// A request for resources: `resources` for one consumer, or `requests` for many at once.
@@ -26,7 +26,7 @@ use super::strategy::StrategyRecord;
 pub(crate) struct AllocateBody {
     /// What one consumer asks for, by resource; or `requests`.
     #[serde(default)]
-    #[schema(value_type = Option<BTreeMap<String, AskBody>>)]
+    #[schema(value_type = Option<BTreeMap<Name, AskBody>>)]
     resources: Option<BTreeMap<ResourceId, AskBody>>,
     /// What many consumers ask for, decided together; or `resources`.
     #[serde(default)]
@@ -40,6 +40,7 @@ pub(crate) struct AllocateBody {
     priority: Option<Priority>,
     /// With `resources`: who has it.
     #[serde(default)]
+    #[schema(value_type = Option<Label>)]
     consumer: Option<String>,
     /// With `resources`: seconds until it is taken back; absent = when it is released.
     #[serde(default)]
@@ -62,7 +63,7 @@ pub(crate) struct AllocateBody {
     strategy: Option<String>,
     /// Passed to the strategy.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     parameters: Map<String, Value>,
 }
 
@@ -74,7 +75,7 @@ only_object!(AllocateBody);
 #[schema(as = Claim)]
 pub(crate) struct ClaimBody {
     /// What it asks for, by resource.
-    #[schema(value_type = BTreeMap<String, AskBody>)]
+    #[schema(value_type = BTreeMap<Name, AskBody>)]
     resources: BTreeMap<ResourceId, AskBody>,
     /// Bounds of its own.
     #[serde(default)]
@@ -85,6 +86,7 @@ pub(crate) struct ClaimBody {
     priority: Priority,
     /// Who has it.
     #[serde(default)]
+    #[schema(value_type = Option<Label>)]
     consumer: Option<String>,
     /// Seconds until it is taken back; absent = when it is released.
     #[serde(default)]

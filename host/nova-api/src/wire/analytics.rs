@@ -13,7 +13,7 @@ use serde_json::Map;
 use utoipa::{IntoParams, ToSchema};
 
 use super::page::shown;
-use super::schema::{Name, Time};
+use super::schema::{Name, Time, WindowSeconds};
 use super::strategy::StrategyRecord;
 use crate::problem::{Problem, refused};
 
@@ -22,10 +22,10 @@ use crate::problem::{Problem, refused};
 #[into_params(parameter_in = Query)]
 pub(crate) struct ReportQuery {
     /// Look back this many seconds; absent = everything that was recorded.
-    #[param(value_type = Option<f64>, example = 3600)]
+    #[param(value_type = Option<WindowSeconds>)]
     window_s: Option<String>,
     /// The plugin to ask; absent = the one that the route names.
-    #[param(example = "pulse")]
+    #[param(value_type = Option<Name>, example = "pulse")]
     strategy: Option<String>,
 }
 

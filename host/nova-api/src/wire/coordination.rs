@@ -11,7 +11,7 @@ use super::answer::FACT;
 use super::flow::FlowWithTasks;
 use super::object::only_object;
 use super::page::shown;
-use super::schema::{Id, Name, Time};
+use super::schema::{Id, Label, Name, Time};
 use super::task::TaskRecord;
 use super::task_body::NewTaskBody;
 use crate::extract::parse_value;
@@ -42,6 +42,7 @@ pub(crate) struct CoordinateBody {
     constraints: TaskConstraints,
     /// The flow's name.
     #[serde(default)]
+    #[schema(value_type = Option<Label>)]
     name: Option<String>,
 }
 

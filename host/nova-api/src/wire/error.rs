@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::schema::{ErrorCode, Time};
+use super::schema::{ErrorCode, OpenObject, Time};
 
 /// The one shape of every error.
 #[derive(Serialize, ToSchema)]
@@ -38,7 +38,7 @@ pub(crate) struct ErrorSummary<'a> {
     /// For people: what was wrong and what is accepted.
     pub(crate) message: &'a str,
     /// Machine-readable parts: `field`, offending ids, `reason`, …
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     pub(crate) details: &'a Map<String, Value>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct ErrorDetail<'a> {
     /// As in `error`.
     pub(crate) message: &'a str,
     /// As in `error`.
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     pub(crate) details: &'a Map<String, Value>,
     /// When it was answered.
     #[schema(value_type = Time)]

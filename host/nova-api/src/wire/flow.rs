@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::answer::{FACT, check_addressable};
 use super::object::only_object;
-use super::schema::{FlowState, Id, Name, PriorityLevel, Time};
+use super::schema::{FlowState, Id, Label, Name, OpenObject, PriorityLevel, Time};
 use super::task::TaskRecord;
 use super::task_body::{EstimateBody, RetryBody};
 
@@ -39,6 +39,7 @@ pub(crate) struct NewFlowBody {
     flow_id: Option<FlowId>,
     /// For people; defaults to `flow_id`.
     #[serde(default)]
+    #[schema(value_type = Option<Label>)]
     name: Option<String>,
     /// Its tasks.
     #[serde(default)]
@@ -51,7 +52,7 @@ pub(crate) struct NewFlowBody {
     communication: Option<CommunicationBody>,
     /// The client's own.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     metadata: Map<String, Value>,
 }
 
@@ -98,7 +99,7 @@ impl TryFrom<NewFlowBody> for NewFlow {
 #[schema(as = NewFlowTask)]
 pub(crate) struct FlowTaskBody {
     /// Its name inside the flow, unique there.
-    #[schema(example = "build")]
+    #[schema(value_type = Label, example = "build")]
     key: String,
     /// Keys of the tasks that must complete first.
     #[serde(default)]
@@ -109,11 +110,11 @@ pub(crate) struct FlowTaskBody {
     agent_id: Option<AgentId>,
     /// What sort of work it is.
     #[serde(rename = "type")]
-    #[schema(example = "compile")]
+    #[schema(value_type = Label)]
     kind: String,
     /// What the worker is told.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     parameters: Map<String, Value>,
     /// 1 (lowest) to 5.
     #[serde(default)]
@@ -129,6 +130,7 @@ pub(crate) struct FlowTaskBody {
     dependencies: Vec<TaskId>,
     /// What an agent must be able to do.
     #[serde(default)]
+    #[schema(value_type = Vec<Label>, max_items = 100)]
     required_capabilities: BTreeSet<String>,
     /// What it is expected to take.
     #[serde(default)]
@@ -138,7 +140,7 @@ pub(crate) struct FlowTaskBody {
     retry: RetryBody,
     /// The client's own.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     metadata: Map<String, Value>,
 }
 
@@ -264,7 +266,7 @@ pub(crate) struct FlowRecord {
     /// Data between its tasks; a dependency without an entry moves none.
     edges: Vec<EdgeRecord>,
     /// The client's own.
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     metadata: Map<String, Value>,
     /// Rises by one with every change.
     version: u64,

@@ -14,7 +14,7 @@ use super::task::TaskRecord;
 /// What a worker asks for.
 #[derive(Deserialize, ToSchema, Default)]
 #[serde(remote = "Self", deny_unknown_fields)]
-#[schema(as = LeaseRequest, example = json!({"max": 2, "lease_s": 30.0, "wait_ms": 10000}))]
+#[schema(as = LeaseRequest, example = json!({"max": 2, "lease_s": 30.0, "wait_ms": 5000}))]
 pub(crate) struct LeaseBody {
     /// At most this many tasks.
     #[serde(default)]
@@ -26,7 +26,7 @@ pub(crate) struct LeaseBody {
     lease_s: Option<f64>,
     /// Milliseconds to wait while there is no work.
     #[serde(default)]
-    #[schema(minimum = 0, default = 0)]
+    #[schema(minimum = 0, maximum = 60_000, default = 0)]
     wait_ms: u64,
 }
 

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::answer::FACT;
 use super::memory_body::ContentSchema;
-use super::schema::{Id, LayerName, Name, SearchModeName, Time, UnitInterval};
+use super::schema::{Id, LayerName, Name, OpenObject, SearchModeName, Time, UnitInterval};
 
 /// A memory, whole.
 #[derive(Serialize, ToSchema)]
@@ -31,10 +31,10 @@ pub(crate) struct MemoryRecord {
     #[schema(value_type = UnitInterval)]
     importance: f64,
     /// The circumstances.
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     context: Map<String, Value>,
     /// What filters look at.
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     metadata: Map<String, Value>,
     /// The episodes from which it was consolidated.
     #[schema(value_type = Vec<Id>)]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::object::only_object;
-use super::schema::{LayerName, Name, SearchModeName, Time, UnitInterval};
+use super::schema::{LayerName, Name, OpenObject, SearchModeName, Time, UnitInterval};
 
 /// Matches of a search that asks for no number.
 const LIMIT_DEFAULT: usize = 10;
@@ -38,11 +38,11 @@ pub(crate) struct NewMemoryBody {
     agent_id: Option<AgentId>,
     /// The circumstances.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     context: Map<String, Value>,
     /// What filters look at.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     metadata: Map<String, Value>,
     /// The client's own vector.
     #[serde(default)]
@@ -109,7 +109,7 @@ pub(crate) struct SearchBody {
     query: Option<String>,
     /// In place of `query`: an object, searched by the text in it.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<OpenObject>)]
     content: Option<Map<String, Value>>,
     /// Only this layer.
     #[serde(rename = "type", default)]
@@ -122,7 +122,7 @@ pub(crate) struct SearchBody {
     /// Over the metadata: `{"key": value}`, `{"key": {"gt"|"gte"|"lt"|"lte": bound}}`, `{"key": {"in": [values]}}`,
     /// joined by `$and`, `$or`, `$not`.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     filter: Map<String, Value>,
     /// Stored at this time or later.
     #[serde(default)]
@@ -208,7 +208,7 @@ pub(crate) struct ForgetBody {
     agent_id: Option<AgentId>,
     /// Over the metadata, as in a search.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     filter: Map<String, Value>,
     /// Stored at this time or later.
     #[serde(default)]

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::flow::{CommunicationBody, FlowRecord};
 use super::object::only_object;
 use super::page::shown;
-use super::schema::{Id, Name, Time};
+use super::schema::{Id, Name, TargetName, Time};
 use super::strategy::StrategyRecord;
 use crate::extract::parse_value;
 use crate::problem::Problem;
@@ -53,20 +53,26 @@ only_object!(OptimizeBody);
 )]
 pub(crate) struct OptimizeParameters {
     /// `performance` (makespan, the default), `cost` or `balanced`.
+    #[schema(value_type = Option<TargetName>)]
     target: Option<String>,
     /// Iterations that a searching strategy may spend.
+    #[schema(maximum = 1_000_000)]
     max_iterations: Option<u32>,
-    /// Milliseconds that a searching strategy may spend.
+    /// Milliseconds that a searching strategy may spend; 0 = only what it constructs at once.
+    #[schema(maximum = 60_000)]
     time_budget_ms: Option<u32>,
     /// The same seed gives the same plan.
     seed: Option<u64>,
     /// Weights of a balanced target.
     weights: Option<WeightsBody>,
     /// The agents to plan for; absent = all of the domain.
-    #[schema(value_type = Option<Vec<Name>>)]
+    #[schema(value_type = Option<Vec<Name>>, min_items = 1)]
     agents: Option<Vec<AgentId>>,
     /// The network to plan for; absent = the flow's own.
     communication: Option<CommunicationBody>,
+    /// What else the strategy is told.
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
 }
 
 /// Weights of a balanced target: makespan × `makespan` + cost × `cost` is to be small.

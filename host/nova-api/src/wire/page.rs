@@ -4,6 +4,7 @@ use nova_core::ports::{Page, PageRequest};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::schema::Cursor;
 use crate::problem::{Problem, refused};
 
 /// Length of a page that asks for none.
@@ -22,6 +23,7 @@ pub(crate) struct PageQuery {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 500, default = 50)]
     limit: Option<String>,
     /// `next_cursor` of the page before.
+    #[param(value_type = Option<Cursor>)]
     cursor: Option<String>,
 }
 
@@ -61,7 +63,7 @@ pub(crate) struct List<T> {
     /// The records.
     pub(crate) items: Vec<T>,
     /// Pass it as `cursor` for the next part; null when this was the last.
-    #[schema(example = "01000000000000002a")]
+    #[schema(value_type = Option<Cursor>)]
     pub(crate) next_cursor: Option<String>,
 }
 

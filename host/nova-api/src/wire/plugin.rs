@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::schema::{KindName, Time};
+use super::schema::{KindName, OpenObject, Time};
 
 /// An installed plugin.
 #[derive(Serialize, ToSchema)]
@@ -48,7 +48,7 @@ pub(crate) struct PluginRecord {
     /// Limits in force.
     limits: LimitsRecord,
     /// Its settings.
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     settings: Map<String, Value>,
     /// Calls since the daemon started.
     calls: u64,

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::answer::{FACT, check_addressable};
 use super::object::only_object;
-use super::schema::{Name, Time};
+use super::schema::{Amount, Label, Name, OpenObject, Time};
 
 /// A resource to be made.
 #[derive(Deserialize, ToSchema)]
@@ -19,13 +19,14 @@ pub(crate) struct NewResourceBody {
     #[schema(value_type = Option<Name>)]
     resource_id: Option<ResourceId>,
     /// How much there is.
-    #[schema(minimum = 0)]
+    #[schema(value_type = Amount)]
     capacity: f64,
     /// What `capacity` counts.
+    #[schema(value_type = Label)]
     unit: String,
     /// Cost of one unit.
     #[serde(default)]
-    #[schema(minimum = 0, default = 0.0)]
+    #[schema(value_type = Amount, default = 0.0)]
     cost_per_unit: f64,
 }
 
@@ -109,6 +110,7 @@ pub(crate) struct ResourceRecord {
     utilization: f64,
     /// What `capacity` counts.
     #[schema(example = "cores")]
+    #[schema(value_type = Label)]
     unit: String,
     /// Cost of one unit.
     cost_per_unit: f64,
@@ -207,7 +209,7 @@ pub(crate) struct ResourceRemoved {
     #[schema(example = "deleted")]
     status: &'static str,
     /// Nothing is left of it.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<OpenObject>)]
     orchestration: Option<ResourceRecord>,
     /// 1: facts.
     #[schema(example = 1.0)]

@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type,
+};
 use utoipa::{PartialSchema, ToSchema};
 
 macro_rules! scalar {
@@ -51,6 +53,35 @@ scalar!(Name, |o| o
     ))
     .examples(["builder-1"]));
 
+scalar!(Label, |o| o
+    .schema_type(Type::String)
+    .min_length(Some(1))
+    .max_length(Some(128))
+    .pattern(Some("^[^\\u0000-\\u001f\\u007f-\\u009f]*$"))
+    .description(Some("A text of one line for people."))
+    .examples(["compile"]));
+
+scalar!(WindowSeconds, |o| o
+    .schema_type(Type::Number)
+    .exclusive_minimum(Some(0))
+    .maximum(Some(3_153_600_000_u32))
+    .description(Some("Seconds to look back."))
+    .examples([3600]));
+
+scalar!(Cursor, |o| o
+    .schema_type(Type::String)
+    .pattern(Some("^01[0-9a-f]{16}$"))
+    .description(Some("The `next_cursor` of a page."))
+    .examples(["01000000000000002a"]));
+
+scalar!(VersionTag, |o| o
+    .schema_type(Type::String)
+    .pattern(Some("^(\"[0-9]{1,19}\"|\\*)$"))
+    .description(Some(
+        "The version that the change is based on, in quotes; another one is a 409. `*` = any."
+    ))
+    .examples(["\"3\""]));
+
 scalar!(PriorityLevel, |o| o
     .schema_type(Type::Integer)
     .minimum(Some(1))
@@ -90,6 +121,28 @@ scalar!(SearchModeName, |o| o
     .default(Some("hybrid".into()))
     .description(Some("Which legs a search stands on."))
     .examples(["hybrid"]));
+
+scalar!(OpenObject, |o| o
+    .schema_type(Type::Object)
+    .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+    .description(Some("An object of the client's own."))
+    .examples([serde_json::json!({"team": "core"})]));
+
+scalar!(Amount, |o| o
+    .schema_type(Type::Number)
+    .minimum(Some(0))
+    .maximum(Some(1e15))
+    .description(Some("An amount: 0 to 1e15."))
+    .examples([1.0]));
+
+scalar!(TargetName, |o| o
+    .schema_type(Type::String)
+    .enum_values(Some(["performance", "cost", "balanced"]))
+    .default(Some("performance".into()))
+    .description(Some(
+        "What is to be small: the makespan, the cost, or a weighted sum of both."
+    ))
+    .examples(["performance"]));
 
 scalar!(UnitInterval, |o| o
     .schema_type(Type::Number)

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::answer::FACT;
-use super::schema::{Id, Name, PriorityLevel, TaskState, Time};
+use super::schema::{Id, Name, OpenObject, PriorityLevel, TaskState, Time};
 use super::task_body::{EstimateBody, RetryBody};
 
 /// A task, whole.
@@ -27,7 +27,7 @@ pub(crate) struct TaskRecord {
     #[schema(example = "compile")]
     kind: String,
     /// What the worker is told.
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     parameters: Map<String, Value>,
     #[schema(value_type = PriorityLevel)]
     priority: Priority,
@@ -52,7 +52,7 @@ pub(crate) struct TaskRecord {
     /// What happens when an attempt fails.
     retry: RetryBody,
     /// The client's own.
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     metadata: Map<String, Value>,
     #[schema(value_type = TaskState)]
     status: TaskStatus,

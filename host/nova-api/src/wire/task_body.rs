@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::object::only_object;
-use super::schema::{Id, Name, PriorityLevel, TaskState, Time};
+use super::schema::{Amount, Id, Label, Name, OpenObject, PriorityLevel, TaskState, Time};
 
 /// A task to be made.
 #[derive(Deserialize, ToSchema)]
@@ -27,10 +27,11 @@ use super::schema::{Id, Name, PriorityLevel, TaskState, Time};
 pub(crate) struct NewTaskBody {
     /// What sort of work it is.
     #[serde(rename = "type")]
+    #[schema(value_type = Label)]
     kind: String,
     /// What the worker is told.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     parameters: Map<String, Value>,
     /// 1 (lowest) to 5.
     #[serde(default)]
@@ -50,6 +51,7 @@ pub(crate) struct NewTaskBody {
     flow_id: Option<FlowId>,
     /// What an agent must be able to do.
     #[serde(default)]
+    #[schema(value_type = Vec<Label>, max_items = 100)]
     required_capabilities: BTreeSet<String>,
     /// What it is expected to take.
     #[serde(default)]
@@ -59,7 +61,7 @@ pub(crate) struct NewTaskBody {
     retry: RetryBody,
     /// The client's own.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = OpenObject)]
     metadata: Map<String, Value>,
 }
 
@@ -93,11 +95,11 @@ pub(crate) struct EstimateBody {
     duration_s: Option<f64>,
     /// Seconds on particular agents, in place of `duration_s` ÷ speed.
     #[serde(default)]
-    #[schema(value_type = BTreeMap<String, f64>, example = json!({"builder-1": 9.0}))]
+    #[schema(value_type = BTreeMap<Name, Amount>, example = json!({"builder-1": 9.0}))]
     duration_by_agent_s: BTreeMap<AgentId, f64>,
     /// What it occupies on its agent while it runs.
     #[serde(default)]
-    #[schema(example = json!({"cpu": 1.0}))]
+    #[schema(value_type = BTreeMap<Label, Amount>, example = json!({"cpu": 1.0}))]
     demand: BTreeMap<String, f64>,
 }
 
@@ -142,10 +144,10 @@ pub(crate) struct RetryBody {
     #[schema(minimum = 1, maximum = 100, default = 1)]
     max_attempts: u32,
     /// Pause before the second attempt, doubled before each further one.
-    #[schema(default = 1000)]
+    #[schema(maximum = 86_400_000, default = 1000)]
     backoff_ms: u64,
     /// Upper bound of the pause.
-    #[schema(default = 60000)]
+    #[schema(maximum = 86_400_000, default = 60000)]
     max_backoff_ms: u64,
 }
 
@@ -195,9 +197,10 @@ impl From<RetryPolicy> for RetryBody {
 pub(crate) struct TaskChangeBody {
     /// What sort of work it is.
     #[serde(rename = "type")]
+    #[schema(value_type = Option<Label>)]
     kind: Option<String>,
     /// What the worker is told.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<OpenObject>)]
     parameters: Option<Map<String, Value>>,
     /// 1 (lowest) to 5.
     #[schema(value_type = Option<PriorityLevel>)]
@@ -218,13 +221,14 @@ pub(crate) struct TaskChangeBody {
     #[schema(value_type = Option<Name>)]
     agent_id: Option<Option<AgentId>>,
     /// What an agent must be able to do.
+    #[schema(value_type = Option<Vec<Label>>)]
     required_capabilities: Option<BTreeSet<String>>,
     /// What it is expected to take.
     estimate: Option<EstimateBody>,
     /// How often and how soon a failed attempt is tried again.
     retry: Option<RetryBody>,
     /// The client's own.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<OpenObject>)]
     metadata: Option<Map<String, Value>>,
     /// The next status; the transition must be a legal one.
     #[schema(value_type = Option<TaskState>)]

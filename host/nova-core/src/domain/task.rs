@@ -11,7 +11,7 @@ use super::time::Timestamp;
 use crate::error::{Error, Result};
 
 /// Longest task type, capability or unit, in bytes.
-pub const LABEL_MAX_BYTES: usize = 128;
+pub const LABEL_MAX_CHARS: usize = 128;
 /// Most dependencies one task may have.
 pub const DEPENDENCIES_MAX: usize = 1000;
 /// Most capabilities one task may need or one agent may have.
@@ -370,14 +370,15 @@ impl RetryPolicy {
 
 /// Refuses an empty or overlong label, or one with control characters.
 pub(crate) fn check_label(field: &str, text: &str) -> Result<()> {
-    if (1..=LABEL_MAX_BYTES).contains(&text.len()) && !text.chars().any(char::is_control) {
+    if (1..=LABEL_MAX_CHARS).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+    {
         return Ok(());
     }
     let shown: String = text.chars().take(40).collect();
     Err(Error::field(
         field,
         format!(
-            "{field} must be 1 to {LABEL_MAX_BYTES} bytes without control characters, got '{shown}'"
+            "{field} must be 1 to {LABEL_MAX_CHARS} characters without control characters, got '{shown}'"
         ),
     ))
 }

@@ -230,10 +230,10 @@ fn check(request: &OptimizeRequest) -> Result<()> {
         ("max_iterations", request.max_iterations, ITERATIONS_MAX),
         ("time_budget_ms", request.time_budget_ms, TIME_BUDGET_MAX_MS),
     ] {
-        if let Some(n) = value.filter(|n| !(1..=max).contains(n)) {
+        if let Some(n) = value.filter(|n| *n > max) {
             return Err(Error::field(
                 field,
-                format!("{field} must be 1 to {max}, got {n}"),
+                format!("{field} must be 0 to {max}, got {n}"),
             ));
         }
     }
