@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "tests")]
 
 mod cases;
+mod contract;
 mod routes;
 mod runtime;
 mod support;

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask run`, `test`, `build`, `ci`, `record-build`.
+//! The project's own commands: `cargo xtask run`, `test`, `build`, `ci`, `tools`, `record-build`.
 //!
 //! Each does from a bare checkout whatever it needs first: the wasm target, the plugins, their
 //! staging. Runs cargo and rustup as programs; knows nothing of the crates' code.
@@ -7,6 +7,7 @@ mod ci;
 mod plugins;
 mod record;
 mod shell;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,8 @@ enum Command {
         /// Which one, e.g. `first`; all without it.
         name: Option<String>,
     },
+    /// Install the programs from PyPI and npm that some tests call, into `target/tools`.
+    Tools,
     /// What CI runs: formatting, lints, build, then `cargo xtask test`.
     Ci,
     /// Build Nova from nothing and write what every compilation unit took, as a workflow.
@@ -123,6 +126,7 @@ fn run(command: Command) -> Result<()> {
                 &mut cargo(["bench", "--workspace", "--bench", name]),
             )
         }
+        Command::Tools => tools::install(&sh),
         Command::Ci => ci::run(&sh),
         Command::RecordBuild { out, report } => record::run(&sh, &out, report.as_deref()),
     }
