@@ -102,7 +102,7 @@ fn what_cannot_work_ends_with_one_clear_line() {
     refused(
         &["serve", "--listen", "127.0.0.1:0"],
         &[("NOVA_PLUGINS__SETTLE_MS", "soon")],
-        "SETTLE_MS",
+        "settle_ms",
     );
     refused(
         &[
@@ -157,6 +157,42 @@ fn the_dev_profile_prints_a_first_key_once_and_it_works() {
     let first = start();
     assert!(first.contains("nova_"), "a first key is printed: {first}");
     assert!(!start().contains("nova_"), "and never again");
+}
+
+#[test]
+fn the_configuration_is_checked_and_printed_with_its_sources() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("nova.toml");
+    std::fs::write(&file, "[server]\nmax_body_bytes = 1000\n").unwrap();
+    let config = |words: &[&str]| {
+        let mut command = nova();
+        command.arg("config").args(words).arg("--config").arg(&file);
+        command.env("NOVA_DATA__READERS", "3").output().unwrap()
+    };
+    assert!(config(&["check"]).status.success());
+    let printed = config(&["print", "--json", "--listen", "127.0.0.1:0"]);
+    let keys: serde_json::Value = serde_json::from_slice(&printed.stdout).unwrap();
+    let source = |key: &str| {
+        let entry = keys.as_array().unwrap().iter().find(|k| k["key"] == key);
+        entry.unwrap()["source"].as_str().unwrap().to_owned()
+    };
+    assert!(source("server.max_body_bytes").starts_with("file "));
+    assert_eq!(source("server.listen"), "flag --listen");
+    assert_eq!(source("data.readers"), "environment NOVA_DATA__READERS");
+    assert_eq!(source("data.batch_max"), "default");
+    let printed = String::from_utf8(config(&["print"]).stdout).unwrap();
+    assert!(
+        printed.contains("max_body_bytes = 1000  # file "),
+        "{printed}"
+    );
+
+    std::fs::write(&file, "[server]\nmax_body_bytes = 0\n").unwrap();
+    let checked = config(&["check", "--json"]);
+    assert!(!checked.status.success());
+    let answer: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(answer["valid"], false);
+    let error = answer["error"].as_str().unwrap();
+    assert!(error.contains("server.max_body_bytes"), "{error}");
 }
 
 #[test]

@@ -28,6 +28,9 @@ struct Args {
 enum Command {
     /// Run the daemon.
     Serve(commands::serve::ServeArgs),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(commands::config::ConfigCommand),
     /// Look at plugins.
     #[command(subcommand)]
     Plugin(commands::plugin::PluginCommand),
@@ -41,6 +44,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Serve(args) => commands::serve::run(args),
+        Command::Config(command) => commands::config::run(command),
         Command::Plugin(command) => commands::plugin::run(command),
         Command::Flow(command) => commands::flow::run(command),
         Command::Version => {

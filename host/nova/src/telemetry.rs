@@ -38,6 +38,14 @@ pub(crate) fn init_logs(format: LogFormat, filter: &str) -> Result<Logs> {
     Ok(Logs { handle })
 }
 
+/// Whether these levels can be used.
+///
+/// # Errors
+/// They cannot.
+pub(crate) fn check_filter(filter: &str) -> Result<()> {
+    parse(filter).map(|_| ())
+}
+
 fn parse(filter: &str) -> Result<EnvFilter> {
     EnvFilter::try_new(filter).with_context(|| format!("log.filter '{filter}' is not valid"))
 }

@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub(crate) mod config;
 pub(crate) mod flow;
 pub(crate) mod plugin;
 pub(crate) mod serve;

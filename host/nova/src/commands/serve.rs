@@ -1,7 +1,6 @@
 //! `nova serve`: runs the daemon.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -13,7 +12,8 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{self, Config, LogFormat, Overrides, Profile};
+use crate::commands::config::ConfigArgs;
+use crate::config::{self, Config, Profile};
 use crate::datadir::DataDir;
 use crate::memory;
 use crate::telemetry::{self, Logs};
@@ -22,41 +22,13 @@ use crate::wiring::Parts;
 /// See `nova serve --help`. Every key of the configuration is also `NOVA_SECTION__KEY`.
 #[derive(Args, Clone)]
 pub(crate) struct ServeArgs {
-    /// A configuration file; config/nova.default.toml lists every key.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Address and port; port 0 picks a free one.
-    #[arg(long, value_name = "ADDR:PORT")]
-    listen: Option<String>,
-    /// Where everything is kept.
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// The directory that is watched for strategies.
-    #[arg(long, value_name = "DIR")]
-    plugin_dir: Option<PathBuf>,
-    /// What the installation is for.
-    #[arg(long, value_enum, default_value_t)]
-    profile: Profile,
-    /// How log lines look.
-    #[arg(long, value_enum)]
-    log_format: Option<LogFormat>,
-}
-
-impl ServeArgs {
-    fn load(&self) -> Result<Config> {
-        let flags = Overrides {
-            listen: self.listen.clone(),
-            data_dir: self.data_dir.clone(),
-            plugin_dir: self.plugin_dir.clone(),
-            log_format: self.log_format,
-        };
-        config::load(self.profile, self.config.as_ref(), &flags)
-    }
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 /// Runs until `SIGTERM` or `SIGINT`.
 pub(crate) fn run(args: ServeArgs) -> Result<()> {
-    let config = args.load()?;
+    let config = args.config.load()?;
     let logs = telemetry::init_logs(config.log.format, &config.log.filter)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -82,7 +54,7 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
         )
     })?;
     let parts = Parts::start(&config, &data).await?;
-    first_key(&parts.services, args.profile).await?;
+    first_key(&parts.services, args.config.profile).await?;
 
     let upkeep = tokio::spawn(telemetry::upkeep(metrics.clone()));
     let api = nova_api::router(ApiState {
@@ -210,7 +182,7 @@ async fn ended() {
 /// At each `SIGHUP`: reads the configuration again, takes over what can change, names what cannot.
 async fn reload_on_hangup(args: ServeArgs, mut config: Config, logs: Logs, mut hangup: Signal) {
     while hangup.recv().await.is_some() {
-        let new = match args.load() {
+        let new = match args.config.load() {
             Ok(new) => new,
             Err(error) => {
                 tracing::error!("the configuration is not taken over: {error:#}");

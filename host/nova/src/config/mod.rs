@@ -2,17 +2,23 @@
 //!
 //! Read once, here; each crate gets a small struct of its own. Unknown keys are errors.
 
+mod check;
+mod effective;
 mod model;
+mod sources;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::ValueEnum;
-use figment::Figment;
-use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use effective::{Effective, as_toml};
 pub(crate) use model::{Config, LogFormat, Memory};
+pub(crate) use sources::Overrides;
+
+/// What `SIGHUP` takes over; every other key needs a restart.
+pub(crate) const LIVE_KEYS: [&str; 1] = ["log.filter"];
 
 /// What the installation is for; chooses the defaults.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, Serialize, Deserialize)]
@@ -26,6 +32,14 @@ pub(crate) enum Profile {
 }
 
 impl Profile {
+    /// The name in flags.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Production => "production",
+        }
+    }
+
     fn overlay(self) -> &'static str {
         match self {
             Self::Dev => include_str!("../../../../config/nova.dev.toml"),
@@ -34,85 +48,61 @@ impl Profile {
     }
 }
 
-/// What the command line says of the configuration.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Overrides {
-    /// `--listen`
-    pub(crate) listen: Option<String>,
-    /// `--data-dir`
-    pub(crate) data_dir: Option<PathBuf>,
-    /// `--plugin-dir`
-    pub(crate) plugin_dir: Option<PathBuf>,
-    /// `--log-format`
-    pub(crate) log_format: Option<LogFormat>,
-}
-
 /// Reads the configuration.
 ///
 /// # Errors
 /// A file that cannot be read, a key that does not exist, a value of the wrong type or out of its range:
 /// one line that names the key and where it was set.
 pub(crate) fn load(profile: Profile, file: Option<&PathBuf>, flags: &Overrides) -> Result<Config> {
-    let mut figment = Figment::from(Serialized::defaults(Config::default()))
-        .merge(Toml::string(profile.overlay()));
-    if let Some(path) = file {
-        if !path.is_file() {
-            bail!("the configuration file {} does not exist", path.display());
-        }
-        figment = figment.merge(Toml::file_exact(path));
-    }
-    // A single underscore belongs to a key's name, two lead into a section; other NOVA_ variables
-    // (such as NOVA_BOOTSTRAP_KEY) are not configuration.
-    let environment = Env::prefixed("NOVA_")
-        .filter(|key| key.as_str().contains("__"))
-        .split("__");
-    figment = figment.merge(environment);
-    let flag = |figment: Figment, key: &str, value: Option<String>| match value {
-        Some(value) => figment.merge(Serialized::default(key, value)),
-        None => figment,
-    };
-    let text = |path: &PathBuf| path.to_string_lossy().into_owned();
-    figment = flag(figment, "server.listen", flags.listen.clone());
-    figment = flag(figment, "data.dir", flags.data_dir.as_ref().map(text));
-    figment = flag(figment, "plugins.dir", flags.plugin_dir.as_ref().map(text));
-    figment = flag(
-        figment,
-        "log.format",
-        flags.log_format.map(|f| f.as_str().to_owned()),
-    );
+    explain(profile, file, flags).map(|(config, _)| config)
+}
+
+/// As [`load`], with where each value comes from.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn explain(
+    profile: Profile,
+    file: Option<&PathBuf>,
+    flags: &Overrides,
+) -> Result<(Config, Vec<Effective>)> {
+    let figment = sources::layers(profile, file, flags)?;
     let config: Config = figment
         .extract()
         .context("the configuration is not valid")?;
     config.check()?;
-    Ok(config)
+    let keys = effective::effective(&config, |key| sources::origin(&figment, key));
+    Ok((config, keys))
 }
 
 /// The keys (`section.key`) whose values differ.
 pub(crate) fn differences(old: &Config, new: &Config) -> Vec<String> {
-    let flat = |config: &Config| {
-        let table = toml::Table::try_from(config).unwrap_or_default();
-        let mut keys = Vec::new();
-        flatten("", &toml::Value::Table(table), &mut keys);
-        keys
-    };
     let (old, new) = (flat(old), flat(new));
     let changed = old.iter().zip(&new).filter(|(a, b)| a != b);
     changed.map(|((key, _), _)| key.clone()).collect()
 }
 
-fn flatten(path: &str, value: &toml::Value, out: &mut Vec<(String, String)>) {
+/// Every key with its value.
+fn flat(config: &Config) -> Vec<(String, toml::Value)> {
+    let table = toml::Table::try_from(config).unwrap_or_default();
+    let mut keys = Vec::new();
+    flatten("", toml::Value::Table(table), &mut keys);
+    keys
+}
+
+fn flatten(path: &str, value: toml::Value, out: &mut Vec<(String, toml::Value)>) {
     match value {
         toml::Value::Table(table) => {
             for (key, value) in table {
                 let path = if path.is_empty() {
-                    key.clone()
+                    key
                 } else {
                     format!("{path}.{key}")
                 };
                 flatten(&path, value, out);
             }
         }
-        leaf => out.push((path.to_owned(), leaf.to_string())),
+        leaf => out.push((path.to_owned(), leaf)),
     }
 }
 
@@ -132,7 +122,8 @@ mod tests {
 
     #[test]
     fn the_default_file_lists_every_key_with_its_default() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/nova.default.toml");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+        let file = folder.join("nova.default.toml");
         let written: toml::Table = std::fs::read_to_string(file).unwrap().parse().unwrap();
         let defaults = toml::Table::try_from(Config::default()).unwrap();
         assert_eq!(written, defaults);
@@ -166,6 +157,24 @@ mod tests {
             let error = format!("{:#}", with_file(text).unwrap_err());
             assert!(error.contains(named), "{text:?} said: {error}");
         }
+    }
+
+    #[test]
+    fn every_value_says_where_it_comes_from() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("nova.toml");
+        std::fs::write(&file, "[server]\nmax_body_bytes = 1000\n").unwrap();
+        let flags = Overrides {
+            listen: Some("127.0.0.1:0".to_owned()),
+            ..Overrides::default()
+        };
+        let (_, keys) = explain(Profile::Production, Some(&file), &flags).unwrap();
+        let source = |key: &str| keys.iter().find(|k| k.key == key).unwrap().source.clone();
+        assert_eq!(source("server.listen"), "flag --listen");
+        assert_eq!(source("log.format"), "profile production");
+        assert_eq!(source("data.readers"), "default");
+        let expected = format!("file {}", file.display());
+        assert_eq!(source("server.max_body_bytes"), expected);
     }
 
     #[test]

@@ -1,0 +1,165 @@
+//! What has the right type but makes no sense is refused here, with the key's name.
+
+use std::net::SocketAddr;
+
+use anyhow::{Result, bail};
+
+use super::model::{Config, Leases};
+
+impl Config {
+    /// The address to listen on.
+    pub(crate) fn listen(&self) -> Result<SocketAddr> {
+        match self.server.listen.parse() {
+            Ok(address) => Ok(address),
+            Err(_) => bail!(
+                "server.listen must be an address and a port such as 127.0.0.1:8080, got '{}'",
+                self.server.listen
+            ),
+        }
+    }
+
+    /// Refuses what has the right type but makes no sense.
+    pub(super) fn check(&self) -> Result<()> {
+        self.listen()?;
+        let at_least_one = [
+            ("server.max_body_bytes", self.server.max_body_bytes),
+            ("server.header_timeout_ms", self.server.header_timeout_ms),
+            ("server.body_timeout_ms", self.server.body_timeout_ms),
+            ("server.connections_max", self.server.connections_max.into()),
+            ("data.readers", self.data.readers.into()),
+            ("data.queue_len", self.data.queue_len.into()),
+            ("data.batch_max", self.data.batch_max.into()),
+            ("plugins.settle_ms", self.plugins.settle_ms),
+            ("plugins.scan_interval_ms", self.plugins.scan_interval_ms),
+            ("plugins.max_file_bytes", self.plugins.max_file_bytes),
+            ("plugins.instances_max", self.plugins.instances_max.into()),
+            ("plugins.processors_max", self.plugins.processors_max.into()),
+            ("plugins.tick_ms", self.plugins.tick_ms),
+            (
+                "plugins.limits.deadline_ms",
+                self.plugins.limits.deadline_ms,
+            ),
+            ("plugins.limits.wall_ms", self.plugins.limits.wall_ms),
+            (
+                "plugins.limits.memory_bytes",
+                self.plugins.limits.memory_bytes,
+            ),
+            (
+                "plugins.limits.concurrency",
+                self.plugins.limits.concurrency.into(),
+            ),
+            (
+                "allocation.attempts_max",
+                self.allocation.attempts_max.into(),
+            ),
+            ("leases.waiters_max", self.leases.waiters_max.into()),
+            ("leases.sweep_interval_ms", self.leases.sweep_interval_ms),
+            ("memory.upkeep_interval_ms", self.memory.upkeep_interval_ms),
+            ("memory.records_max", self.memory.records_max),
+            ("memory.bytes_max", self.memory.bytes_max),
+            (
+                "allocation.expire_interval_ms",
+                self.allocation.expire_interval_ms,
+            ),
+        ];
+        self.check_leases()?;
+        self.check_memory()?;
+        if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
+            bail!("{key} must be at least 1, got 0");
+        }
+        if self.plugins.processors_max >= self.plugins.instances_max {
+            bail!(
+                "plugins.processors_max must be below plugins.instances_max ({}), got {}",
+                self.plugins.instances_max,
+                self.plugins.processors_max
+            );
+        }
+        let not_negative = [
+            ("shutdown.grace_s", self.shutdown.grace_s, 3600.0),
+            (
+                "scheduling.default_duration_s",
+                self.scheduling.default_duration_s,
+                315_360_000.0,
+            ),
+            ("scheduling.latency_s", self.scheduling.latency_s, 86_400.0),
+        ];
+        for (key, value, most) in not_negative {
+            if !(0.0..=most).contains(&value) {
+                bail!("{key} must be 0 to {most}, got {value}");
+            }
+        }
+        if self.scheduling.bandwidth_bytes_per_s.is_nan()
+            || self.scheduling.bandwidth_bytes_per_s <= 0.0
+        {
+            let got = self.scheduling.bandwidth_bytes_per_s;
+            bail!(
+                "scheduling.bandwidth_bytes_per_s must be above 0 (inf: transfers are free), got {got}"
+            );
+        }
+        Ok(())
+    }
+
+    fn check_leases(&self) -> Result<()> {
+        let Leases {
+            default_s, max_s, ..
+        } = self.leases;
+        if !(0.1..=86_400.0).contains(&max_s) {
+            bail!("leases.max_s must be 0.1 to 86400, got {max_s}");
+        }
+        if !(0.1..=max_s).contains(&default_s) {
+            bail!("leases.default_s must be 0.1 to leases.max_s ({max_s}), got {default_s}");
+        }
+        Ok(())
+    }
+
+    fn check_memory(&self) -> Result<()> {
+        let memory = &self.memory;
+        let units = [
+            ("memory.recency_floor", memory.recency_floor),
+            ("memory.importance_weight", memory.importance_weight),
+            (
+                "memory.consolidate_importance",
+                memory.consolidate_importance,
+            ),
+            (
+                "memory.episode_keep_importance",
+                memory.episode_keep_importance,
+            ),
+        ];
+        if let Some((key, got)) = units.into_iter().find(|(_, v)| !(0.0..=1.0).contains(v)) {
+            bail!("{key} must be 0 to 1, got {got}");
+        }
+        let positive = [
+            ("memory.same_within_s", memory.same_within_s, true),
+            ("memory.keyword_weight", memory.keyword_weight, true),
+            ("memory.vector_weight", memory.vector_weight, true),
+            (
+                "memory.consolidate_after_s",
+                memory.consolidate_after_s,
+                true,
+            ),
+            (
+                "memory.episodic_half_life_s",
+                memory.episodic_half_life_s,
+                false,
+            ),
+            (
+                "memory.semantic_half_life_s",
+                memory.semantic_half_life_s,
+                false,
+            ),
+            (
+                "memory.episode_retention_s",
+                memory.episode_retention_s,
+                false,
+            ),
+        ];
+        for (key, got, or_zero) in positive {
+            if got.is_nan() || got < 0.0 || got == 0.0 && !or_zero {
+                let least = if or_zero { "0 or more" } else { "above 0" };
+                bail!("{key} must be {least}, got {got}");
+            }
+        }
+        Ok(())
+    }
+}
