@@ -93,11 +93,18 @@ impl SqliteDatastore {
             .collect::<Result<Vec<_>, _>>()?;
         writer::describe_metrics();
         let feed = EventFeed::default();
-        let writer = Writer::start(connection, config.queue_len, config.batch_max, feed.clone())?;
+        let readers = Arc::new(Readers::new(readers));
+        let writer = Writer::start(
+            connection,
+            config.queue_len,
+            config.batch_max,
+            feed.clone(),
+            Arc::clone(&readers),
+        )?;
         tracing::debug!(path = %config.path.display(), readers = config.readers, "datastore opened");
         Ok(Self {
             writer: Arc::new(writer),
-            readers: Arc::new(Readers::new(readers)),
+            readers,
             feed,
         })
     }

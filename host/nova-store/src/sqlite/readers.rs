@@ -3,9 +3,15 @@
 //! Short reads run on the caller's thread: they take microseconds, less than a change of thread.
 //! Long ones run on the runtime's blocking threads and never take the last connection, so that
 //! short ones do not wait behind them. Nobody waits without end.
+//!
+//! A transaction's begin and end cost more than a short read: four locks on files. So a connection keeps
+//! the one it has read in, and reads on in it for as long as nothing was committed since. Invariants: a read sees
+//! all that was committed before it; while the writer works, no idle connection holds a transaction, so that
+//! the write-ahead log is emptied as ever. Only this process writes the file, and only its writer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nova_core::ports::ReadJob;
@@ -24,7 +30,11 @@ const READER_WAIT: Duration = Duration::from_secs(5);
 
 pub(super) struct Readers {
     /// Last used first, whose caches are warm.
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Reader>>,
+    /// Commits so far.
+    commits: AtomicU64,
+    /// Whether the writer works now.
+    writing: AtomicBool,
     /// One permit for each connection in `idle`.
     free: Semaphore,
     /// How many long reads may run.
@@ -34,16 +44,67 @@ pub(super) struct Readers {
     patience: Duration,
 }
 
+/// A connection, and how many commits its open transaction shows; none = it has none.
+struct Reader {
+    connection: Connection,
+    shows: Option<u64>,
+}
+
+impl Reader {
+    /// Ends the transaction that is open, if any.
+    fn release(&mut self) -> Result<(), StoreError> {
+        self.shows = None;
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        step(&self.connection, "ROLLBACK")
+    }
+
+    /// Sees to a transaction that shows this many commits or more.
+    fn show(&mut self, commits: u64) -> Result<(), StoreError> {
+        if self.shows == Some(commits) && !self.connection.is_autocommit() {
+            return Ok(());
+        }
+        self.release()?;
+        step(&self.connection, "BEGIN")?;
+        self.shows = Some(commits);
+        Ok(())
+    }
+}
+
 impl Readers {
     pub(super) fn new(connections: Vec<Connection>) -> Self {
         let count = connections.len();
+        let idle = connections.into_iter().map(|connection| Reader {
+            connection,
+            shows: None,
+        });
         Self {
-            idle: Mutex::new(connections),
+            idle: Mutex::new(idle.collect()),
+            commits: AtomicU64::new(0),
+            writing: AtomicBool::new(false),
             free: Semaphore::new(count),
             scans: Arc::new(Semaphore::new(count.saturating_sub(1).max(1))),
             count: u32::try_from(count).unwrap_or(u32::MAX),
             patience: READER_WAIT,
         }
+    }
+
+    /// The writer begins: idle connections let go of their transactions, and keep none until it ends.
+    pub(super) fn writing_begins(&self) {
+        let mut idle = self.idle.lock();
+        self.writing.store(true, Ordering::Relaxed);
+        for reader in idle.iter_mut() {
+            if reader.release().is_err() {
+                tracing::warn!("a reader of the datastore could not end its transaction");
+            }
+        }
+    }
+
+    /// The writer has committed, or has given up; in either case before anybody is answered.
+    pub(super) fn writing_ends(&self) {
+        self.commits.fetch_add(1, Ordering::Release);
+        self.writing.store(false, Ordering::Relaxed);
     }
 
     /// Runs a short job on this thread.
@@ -65,7 +126,8 @@ impl Readers {
     /// Reads something that is always there.
     pub(super) async fn ping(self: &Arc<Self>) -> Result<()> {
         let lease = self.lease().await?;
-        step(lease.connection()?, "SELECT 1 FROM sqlite_schema LIMIT 1")?;
+        let reader = lease.reader.as_ref().ok_or_else(closed)?;
+        step(&reader.connection, "SELECT 1 FROM sqlite_schema LIMIT 1")?;
         Ok(())
     }
 
@@ -100,12 +162,12 @@ impl Readers {
                 Err(_) => return Err(busy()),
             },
         };
-        let connection = self.idle.lock().pop().ok_or_else(closed)?;
+        let reader = self.idle.lock().pop().ok_or_else(closed)?;
         // Given back with the connection, by the lease.
         permit.forget();
         Ok(Lease {
             readers: Arc::clone(self),
-            connection: Some(connection),
+            reader: Some(reader),
         })
     }
 }
@@ -114,22 +176,25 @@ impl Readers {
 struct Lease {
     readers: Arc<Readers>,
     /// None only while being dropped.
-    connection: Option<Connection>,
+    reader: Option<Reader>,
 }
 
 impl Lease {
-    fn connection(&self) -> Result<&Connection> {
-        self.connection.as_ref().ok_or_else(closed)
-    }
-
     /// Runs a job on one state of the database.
-    fn run(&self, job: ReadJob) -> Result<()> {
-        let connection = self.connection()?;
-        step(connection, "BEGIN")?;
-        // Nothing of a job survives its panic but the connection, which is rolled back.
-        let outcome = catch_unwind(AssertUnwindSafe(|| job(&Tx::reading(connection))));
-        step(connection, "ROLLBACK")?;
-        outcome.unwrap_or_else(|panic| Err(StoreError::Panic(panic_text(&*panic)).into()))
+    fn run(mut self, job: ReadJob) -> Result<()> {
+        // Read before the transaction begins: what it shows is this or later, never earlier.
+        let commits = self.readers.commits.load(Ordering::Acquire);
+        let reader = self.reader.as_mut().ok_or_else(closed)?;
+        reader.show(commits)?;
+        // Nothing of a job survives its panic but the connection, whose transaction ends.
+        let connection = &reader.connection;
+        match catch_unwind(AssertUnwindSafe(|| job(&Tx::reading(connection)))) {
+            Ok(outcome) => outcome,
+            Err(panic) => {
+                reader.release()?;
+                Err(StoreError::Panic(panic_text(&*panic)).into())
+            }
+        }
     }
 }
 
@@ -138,14 +203,16 @@ impl Drop for Lease {
         if self.readers.free.is_closed() {
             return;
         }
-        // A connection stuck in a transaction would show an old state for ever.
-        let Some(connection) = self.connection.take() else {
+        let Some(mut reader) = self.reader.take() else {
             return;
         };
-        if !connection.is_autocommit() && step(&connection, "ROLLBACK").is_err() {
+        let mut idle = self.readers.idle.lock();
+        // Under the lock: whoever begins to write now finds this connection among the idle ones.
+        if self.readers.writing.load(Ordering::Relaxed) && reader.release().is_err() {
             tracing::warn!("a reader of the datastore could not end its transaction");
         }
-        self.readers.idle.lock().push(connection);
+        idle.push(reader);
+        drop(idle);
         self.readers.free.add_permits(1);
     }
 }
@@ -213,5 +280,25 @@ mod tests {
             assert!(matches!(error, Error::Service(_)), "{error:?}");
         }
         readers.point(Box::new(|_| Ok(()))).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_transaction_is_kept_until_something_is_committed() {
+        let readers = pool(1);
+        let open = || {
+            let idle = readers.idle.lock();
+            (!idle[0].connection.is_autocommit(), idle[0].shows)
+        };
+        let read = || readers.point(Box::new(|_| Ok(())));
+        read().await.unwrap();
+        read().await.unwrap();
+        assert_eq!(open(), (true, Some(0)));
+        readers.writing_begins();
+        assert_eq!(open(), (false, None), "the writer finds no transaction");
+        read().await.unwrap();
+        assert_eq!(open(), (false, None), "and none is kept while it works");
+        readers.writing_ends();
+        read().await.unwrap();
+        assert_eq!(open(), (true, Some(1)));
     }
 }

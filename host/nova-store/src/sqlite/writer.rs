@@ -21,6 +21,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::kept::Kept;
+use super::readers::Readers;
 use super::schema;
 use super::tx::Tx;
 use crate::error::StoreError;
@@ -52,13 +53,14 @@ impl Writer {
         queue_len: usize,
         batch_max: usize,
         feed: EventFeed,
+        readers: Arc<Readers>,
     ) -> Result<Self, StoreError> {
         let (sender, queue) = mpsc::channel(queue_len);
         let failing = Arc::new(AtomicBool::new(false));
         let state = Arc::clone(&failing);
         let thread = thread::Builder::new()
             .name("nova-store-writer".to_owned())
-            .spawn(move || serve(connection, queue, batch_max, &state, &feed))
+            .spawn(move || serve(connection, queue, batch_max, &state, &feed, &readers))
             .map_err(|_| StoreError::Thread("writer"))?;
         Ok(Self {
             queue: RwLock::new(Some(sender)),
@@ -130,13 +132,14 @@ fn serve(
     batch_max: usize,
     failing: &AtomicBool,
     feed: &EventFeed,
+    readers: &Readers,
 ) {
     let mut batch = Vec::with_capacity(batch_max);
     let kept = Kept::new(&connection);
     while queue.blocking_recv_many(&mut batch, batch_max) > 0 {
         gauge!("nova_store_queue_jobs").decrement(batch.len() as f64);
         histogram!("nova_store_batch_jobs").record(batch.len() as f64);
-        let failed = write(&kept, &mut batch, feed);
+        let failed = write(&kept, &mut batch, feed, readers);
         failing.store(failed, Ordering::Relaxed);
     }
     drop(kept);
@@ -153,10 +156,13 @@ fn finish(connection: Connection) {
 }
 
 /// Runs a batch in one transaction, publishes its events and answers all of it. Whether the commit failed.
-fn write(kept: &Kept<'_>, batch: &mut Vec<Item>, feed: &EventFeed) -> bool {
+fn write(kept: &Kept<'_>, batch: &mut Vec<Item>, feed: &EventFeed, readers: &Readers) -> bool {
     let mut answers = Vec::with_capacity(batch.len());
     let mut events = Vec::new();
-    let failure = match transact(kept, batch, &mut answers, &mut events) {
+    readers.writing_begins();
+    let done = transact(kept, batch, &mut answers, &mut events);
+    readers.writing_ends();
+    let failure = match done {
         Ok(()) => {
             feed.publish(&events);
             None

@@ -1,6 +1,7 @@
 //! What goes wrong below: full queues and disks, locks, lost transactions, damage.
 #![allow(clippy::unwrap_used)]
 
+use std::path::Path;
 use std::sync::mpsc;
 
 use nova_core::Domain;
@@ -83,6 +84,18 @@ async fn a_full_queue_refuses_and_loses_nothing() {
     assert_eq!(kept, accepted);
 }
 
+/// A datastore with this writer and one reader.
+fn over(writer: Connection, path: &Path) -> Arc<dyn Datastore> {
+    let readers = Arc::new(Readers::new(vec![open::reader(path).unwrap()]));
+    let feed = EventFeed::default();
+    let writer = Writer::start(writer, 100, 10, feed.clone(), Arc::clone(&readers)).unwrap();
+    Arc::new(SqliteDatastore {
+        writer: Arc::new(writer),
+        feed,
+        readers,
+    })
+}
+
 /// What does not fit on the disk is refused as unavailable; what fits is still taken.
 #[tokio::test]
 async fn a_full_disk_is_unavailable() {
@@ -95,11 +108,7 @@ async fn a_full_disk_is_unavailable() {
     connection
         .pragma_update_and_check(None, "max_page_count", pages + 2, |_| Ok(()))
         .unwrap();
-    let store: Arc<dyn Datastore> = Arc::new(SqliteDatastore {
-        writer: Arc::new(Writer::start(connection, 100, 10, EventFeed::default()).unwrap()),
-        feed: EventFeed::default(),
-        readers: Arc::new(Readers::new(vec![open::reader(&path).unwrap()])),
-    });
+    let store = over(connection, &path);
     let kept = insert(&store, 1).await;
     let mut large = samples::task("d");
     large.error = Some("x".repeat(100_000));
@@ -128,11 +137,7 @@ async fn a_locked_database_is_unavailable() {
     connection
         .busy_timeout(std::time::Duration::from_millis(20))
         .unwrap();
-    let store: Arc<dyn Datastore> = Arc::new(SqliteDatastore {
-        writer: Arc::new(Writer::start(connection, 100, 10, EventFeed::default()).unwrap()),
-        feed: EventFeed::default(),
-        readers: Arc::new(Readers::new(vec![open::reader(&path).unwrap()])),
-    });
+    let store = over(connection, &path);
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let refused = store.write(|_| Ok(())).await.unwrap_err();
@@ -257,6 +262,8 @@ async fn damaged_rows_are_errors() {
             .unwrap();
         let id = task.task_id;
         let read = move |tx: &dyn ReadTx| tx.task(&samples::domain("d"), id);
+        // Readers look at the file anew after a commit of their own process; nobody else is to write it.
+        store.write(|_| Ok(())).await.unwrap();
         let found = store.read(ReadCost::Point, read).await;
         assert!(
             matches!(found, Err(Error::Service(_))),
@@ -264,6 +271,7 @@ async fn damaged_rows_are_errors() {
         );
         let repair = "UPDATE tasks SET status = 'ready', parameters = '{}', dependencies = x'', priority = 1";
         raw.execute_batch(repair).unwrap();
+        store.write(|_| Ok(())).await.unwrap();
         assert_eq!(
             store.read(ReadCost::Point, read).await.unwrap(),
             Some(task.clone())
