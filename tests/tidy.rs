@@ -46,6 +46,8 @@ fn dependencies_point_one_way() {
         ("axum", &["nova-api"]),
         ("hyper", &["nova-api"]),
         ("tower-http", &["nova-api"]),
+        ("rustls", &["nova-api"]),
+        ("tokio-rustls", &["nova-api"]),
         ("utoipa", &["nova-api"]),
         ("wasmtime", &["nova-runtime"]),
         ("wasmtime-wasi", &["nova-runtime"]),

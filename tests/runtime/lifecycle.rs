@@ -212,7 +212,8 @@ fn sighup_takes_over_log_levels_and_names_what_needs_a_restart() {
     daemon.signal("HUP");
     eventually("the daemon names the key that needs a restart", || {
         let log = daemon.log();
-        (log.contains("log levels changed") && log.contains("server.max_body_bytes")).then_some(())
+        let changed = log.contains("log.filter") && log.contains("need a restart");
+        (changed && log.contains("server.max_body_bytes")).then_some(())
     });
     std::fs::write(&file, "[log]\nfliter = \"debug\"\n").unwrap();
     daemon.signal("HUP");

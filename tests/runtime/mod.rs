@@ -5,3 +5,4 @@ mod crash;
 mod hostile;
 mod lifecycle;
 mod swap;
+mod transport;

@@ -26,11 +26,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use nova_core::Clock;
 use nova_core::services::Services;
 
-pub use middleware::{DURATION_BUCKETS_S, DURATION_METRIC, describe_metrics};
+pub use middleware::{AccessSample, DURATION_BUCKETS_S, DURATION_METRIC, describe_metrics};
 pub use openapi::openapi;
 pub use problem::Code;
 pub use router::router;
-pub use serve::{Drained, ServeConfig, serve};
+pub use serve::{Drained, ServeConfig, Tls, TlsError, TlsFiles, serve};
 
 /// The version in answers.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -58,6 +58,8 @@ pub struct ApiConfig {
     pub body_read_timeout: Duration,
     /// Whether `/metrics` needs no key: right where the daemon listens on loopback only.
     pub metrics_open: bool,
+    /// How many of the requests that went well get an access line.
+    pub access_sample: AccessSample,
 }
 
 impl Default for ApiConfig {
@@ -66,6 +68,7 @@ impl Default for ApiConfig {
             max_body_bytes: 2 << 20,
             body_read_timeout: Duration::from_secs(30),
             metrics_open: false,
+            access_sample: AccessSample::default(),
         }
     }
 }

@@ -9,7 +9,9 @@ mod datadir;
 mod import;
 mod memory;
 mod plugin_events;
+mod reload;
 mod telemetry;
+mod transport;
 mod wiring;
 
 use std::process::ExitCode;

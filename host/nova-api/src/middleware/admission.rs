@@ -13,12 +13,13 @@ use crate::ApiState;
 use crate::extract::Actor;
 use crate::problem::{Code, Problem, refused};
 use crate::router::Access;
+use crate::serve::Peer;
 use crate::wire::page::shown;
 
 /// Admits a request; none for a route that needs no key.
 ///
 /// # Errors
-/// 401 without a valid key, 403 without the permission or the domain, 400 for an unknown
+/// 503 where there are too many connections, 401 without a valid key, 403 without the permission or the domain, 400 for an unknown
 /// name in the query.
 pub(crate) fn admit(
     route: &Route,
@@ -31,6 +32,13 @@ pub(crate) fn admit(
         Access::Metrics => nova_core::Permission::Read,
         Access::Key(permission) => permission,
     };
+    if request
+        .extensions()
+        .get::<Peer>()
+        .is_some_and(|p| p.in_reserve)
+    {
+        return Err(Error::unavailable("too many connections are open", 1).into());
+    }
     let caller = state
         .services
         .keys

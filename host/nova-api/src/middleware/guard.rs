@@ -1,6 +1,7 @@
 //! The wrapper around every handler.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,18 +10,19 @@ use std::time::{Duration, Instant};
 use axum::extract::Request;
 use axum::handler::Handler;
 use axum::http::header::CONNECTION;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use axum::http::{HeaderName, HeaderValue, Method, Uri, Version};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use nova_core::Caller;
 use tracing::Instrument;
 
+use super::access::Line;
 use super::admission::admit;
 use super::meter::Meter;
 use super::request_id::{RequestId, X_REQUEST_ID};
-use crate::extract::body;
-use crate::problem::{Carried, Code, Problem};
+use crate::extract::{Actor, body};
+use crate::problem::{Carried, Problem};
 use crate::router::Access;
+use crate::serve::Peer;
 use crate::{ApiState, Shared};
 
 const X_RESPONSE_TIME: HeaderName = HeaderName::from_static("x-response-time");
@@ -69,14 +71,15 @@ where
             // At the highest level, so that a line of any level carries the request id; with
             // nothing else in it, since every request pays for it.
             let span = tracing::error_span!("request", request_id = id.as_str());
-            let mut caller = None;
+            let peer = request.extensions().get::<Peer>().map(|p| p.address);
+            let mut admitted = None;
             // A refusal that leaves a part of the body unread must say that the connection ends with it.
             let mut reusable = true;
             let response = match admit(&route, &state, &request) {
                 Ok(actor) => match body::arrive(request, &state).await {
                     Ok(mut request) => {
                         if let Some(actor) = actor {
-                            caller = Some(Arc::clone(&actor.caller));
+                            admitted = Some(actor.clone());
                             request.extensions_mut().insert(actor);
                         }
                         let handling = handler.call(request, Arc::clone(&state));
@@ -98,7 +101,8 @@ where
                 route: &route,
                 method,
                 uri,
-                caller,
+                peer,
+                actor: admitted,
                 started,
             };
             let mut response = span.in_scope(|| done.finish(&state, id, response));
@@ -116,7 +120,8 @@ struct Done<'a> {
     route: &'a Route,
     method: Method,
     uri: Uri,
-    caller: Option<Arc<Caller>>,
+    peer: Option<SocketAddr>,
+    actor: Option<Actor>,
     started: Instant,
 }
 
@@ -131,39 +136,22 @@ impl Done<'_> {
         }
         let took = self.started.elapsed();
         self.route.meter.answered(response.status(), took);
-        self.log(response.status(), code, took);
+        let line = Line {
+            method: &self.method,
+            uri: &self.uri,
+            route: self.route.path,
+            peer: self.peer,
+            caller: self.actor.as_ref().map(|a| &*a.caller),
+            domain: self.actor.as_ref().map(|a| &a.domain),
+            status: response.status(),
+            code,
+            took,
+        };
+        line.write(&state.config.access_sample);
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, id.into_header());
         headers.insert(X_RESPONSE_TIME, seconds(took));
         response
-    }
-
-    /// The access line: quiet for what went well, louder the more it is our fault.
-    fn log(&self, status: StatusCode, code: Option<Code>, took: Duration) {
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    method = self.method.as_str(),
-                    path = self.uri.path(),
-                    route = self.route.path,
-                    key_id = self
-                        .caller
-                        .as_ref()
-                        .map(|c| tracing::field::display(c.key_id)),
-                    status = status.as_u16(),
-                    code = code.map(Code::as_str),
-                    took_us = took.as_micros() as u64,
-                    "answered"
-                )
-            };
-        }
-        if status.is_server_error() {
-            line!(warn);
-        } else if status.is_client_error() {
-            line!(info);
-        } else {
-            line!(debug);
-        }
     }
 }
 

@@ -52,6 +52,7 @@ pub fn describe_metrics() {
         "Time from a request's headers to its answer, by method and route"
     );
     metrics::describe_gauge!(IN_FLIGHT_METRIC, "HTTP requests being served now");
+    crate::serve::describe_metrics();
 }
 
 /// The handles of one route.

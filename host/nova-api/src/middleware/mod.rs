@@ -4,11 +4,13 @@
 //! In order: request id and span, admission (key, permission, query names, domain), the
 //! handler with panics caught, the rendering of problems, headers, metrics, the access line.
 
+mod access;
 mod admission;
 mod guard;
 mod meter;
 mod request_id;
 
+pub use access::AccessSample;
 pub(crate) use guard::{Guarded, Route};
 pub(crate) use meter::Meter;
 pub use meter::{DURATION_BUCKETS_S, DURATION_METRIC, describe_metrics};

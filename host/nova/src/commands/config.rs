@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
 use crate::config::{self, Config, Effective, LogFormat, Overrides, Profile};
-use crate::telemetry;
+use crate::{telemetry, transport};
 
 /// Where the configuration comes from; the same for `serve` and the `config` commands.
 #[derive(Args, Clone)]
@@ -110,5 +110,6 @@ pub(crate) fn run(command: ConfigCommand) -> Result<()> {
 fn check(args: &ConfigArgs) -> Result<&'static str> {
     let config = args.load()?;
     telemetry::check_filter(&config.log.filter)?;
+    transport::certificate(&config)?;
     Ok(args.profile.as_str())
 }

@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use nova_api::{ApiConfig, ApiState, ServeConfig};
+use nova_api::{AccessSample, ApiConfig, ApiState};
 use nova_core::services::Services;
 use nova_core::{DomainSet, Permission, SystemClock};
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands::config::ConfigArgs;
-use crate::config::{self, Config, Profile};
+use crate::config::{Config, Profile};
 use crate::datadir::DataDir;
 use crate::memory;
+use crate::reload::Live;
 use crate::telemetry::{self, Logs};
+use crate::transport;
 use crate::wiring::Parts;
 
 /// See `nova serve --help`. Every key of the configuration is also `NOVA_SECTION__KEY`.
@@ -40,6 +42,8 @@ pub(crate) fn run(args: ServeArgs) -> Result<()> {
 
 async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
     let metrics = telemetry::init_metrics()?;
+    let tls = transport::certificate(&config)?;
+    transport::raise_file_limit(&config);
     let address = config.listen()?;
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address} (server.listen); is the port in use? choose another with --listen")
@@ -57,12 +61,14 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
     first_key(&parts.services, args.config.profile).await?;
 
     let upkeep = tokio::spawn(telemetry::upkeep(metrics.clone()));
+    let access_sample = AccessSample::new(config.log.access_sample);
     let api = nova_api::router(ApiState {
         services: parts.services.clone(),
         config: ApiConfig {
             max_body_bytes: config.server.max_body_bytes as usize,
             body_read_timeout: Duration::from_millis(config.server.body_timeout_ms),
             metrics_open: address.ip().is_loopback(),
+            access_sample: access_sample.clone(),
         },
         metrics,
         clock: Arc::new(SystemClock),
@@ -74,7 +80,12 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
     ));
     // Received from here on: a SIGHUP that nobody receives ends the process.
     let hangups = signal(SignalKind::hangup()).context("cannot receive SIGHUP")?;
-    let hangup = tokio::spawn(reload_on_hangup(args, config.clone(), logs, hangups));
+    let live = Live {
+        logs,
+        access_sample,
+        tls: tls.clone(),
+    };
+    let hangup = tokio::spawn(live.follow(args.config, config.clone(), hangups));
     let remembering = tokio::spawn(memory::upkeep(
         parts.services.clone(),
         Duration::from_millis(config.memory.upkeep_interval_ms),
@@ -83,7 +94,9 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
         parts.services.clone(),
         Duration::from_millis(config.leases.sweep_interval_ms),
     ));
-    let ready = tokio::spawn(announce(parts.services.clone(), address));
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{address}");
+    let ready = tokio::spawn(announce(parts.services.clone(), url));
 
     let services = parts.services.clone();
     let drain = async move {
@@ -91,13 +104,21 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
         tracing::info!("draining");
         services.health.drain();
     };
-    let limits = ServeConfig {
-        header_read_timeout: Duration::from_millis(config.server.header_timeout_ms),
-        connections_max: config.server.connections_max as usize,
-        grace: Duration::from_secs_f64(config.shutdown.grace_s),
-    };
-    nova_api::serve(listener, api, limits, drain).await;
-    for task in [expiry, ready, hangup, upkeep, remembering, sweeping] {
+    let serving = transport::serving(&config, tls.clone())?;
+    let renewal = tokio::spawn(transport::watch_certificate(
+        tls,
+        Duration::from_millis(config.server.tls.scan_interval_ms),
+    ));
+    nova_api::serve(listener, api, serving, drain).await;
+    for task in [
+        expiry,
+        ready,
+        hangup,
+        upkeep,
+        remembering,
+        sweeping,
+        renewal,
+    ] {
         task.abort();
     }
     if let Err(error) = parts.services.memories.flush_accesses().await {
@@ -136,7 +157,7 @@ async fn first_key(services: &Services, profile: Profile) -> Result<()> {
 }
 
 /// Prints the ready line as soon as decisions can be made.
-async fn announce(services: Services, address: std::net::SocketAddr) {
+async fn announce(services: Services, url: String) {
     let mut tick = tokio::time::interval(Duration::from_millis(5));
     let mut waited = 0_u32;
     while let Err(error) = services.health.ready() {
@@ -146,10 +167,10 @@ async fn announce(services: Services, address: std::net::SocketAddr) {
             tracing::warn!(%error, "not ready yet");
         }
     }
-    if let Err(error) = print_line(&format!("nova ready: http://{address}")) {
+    if let Err(error) = print_line(&format!("nova ready: {url}")) {
         tracing::warn!(%error, "the ready line could not be printed");
     }
-    tracing::info!(%address, "ready");
+    tracing::info!(url, "ready");
 }
 
 fn print_line(line: &str) -> Result<()> {
@@ -175,37 +196,6 @@ async fn ended() {
         _ => {
             tracing::warn!("signals cannot be received; only kill -9 ends this daemon");
             std::future::pending::<()>().await;
-        }
-    }
-}
-
-/// At each `SIGHUP`: reads the configuration again, takes over what can change, names what cannot.
-async fn reload_on_hangup(args: ServeArgs, mut config: Config, logs: Logs, mut hangup: Signal) {
-    while hangup.recv().await.is_some() {
-        let new = match args.config.load() {
-            Ok(new) => new,
-            Err(error) => {
-                tracing::error!("the configuration is not taken over: {error:#}");
-                continue;
-            }
-        };
-        if new.log.filter != config.log.filter {
-            match logs.set_filter(&new.log.filter) {
-                Ok(()) => {
-                    tracing::info!(filter = new.log.filter, "log levels changed");
-                    config.log.filter.clone_from(&new.log.filter);
-                }
-                Err(error) => tracing::error!("log.filter is not taken over: {error:#}"),
-            }
-        }
-        let waiting = config::differences(&config, &new);
-        if waiting.is_empty() {
-            tracing::info!("the configuration was read again");
-        } else {
-            tracing::warn!(
-                keys = waiting.join(", "),
-                "these keys have changed and need a restart"
-            );
         }
     }
 }

@@ -6,6 +6,9 @@ use anyhow::{Result, bail};
 
 use super::model::{Config, Leases};
 
+/// Least and most bytes of a request's head.
+const HEADER_BYTES: (u32, u32) = (8 << 10, 1 << 20);
+
 impl Config {
     /// The address to listen on.
     pub(crate) fn listen(&self) -> Result<SocketAddr> {
@@ -21,11 +24,21 @@ impl Config {
     /// Refuses what has the right type but makes no sense.
     pub(super) fn check(&self) -> Result<()> {
         self.listen()?;
+        self.check_server()?;
         let at_least_one = [
             ("server.max_body_bytes", self.server.max_body_bytes),
             ("server.header_timeout_ms", self.server.header_timeout_ms),
             ("server.body_timeout_ms", self.server.body_timeout_ms),
+            ("server.write_timeout_ms", self.server.write_timeout_ms),
             ("server.connections_max", self.server.connections_max.into()),
+            (
+                "server.connections_per_peer_max",
+                self.server.connections_per_peer_max.into(),
+            ),
+            (
+                "server.tls.scan_interval_ms",
+                self.server.tls.scan_interval_ms,
+            ),
             ("data.readers", self.data.readers.into()),
             ("data.queue_len", self.data.queue_len.into()),
             ("data.batch_max", self.data.batch_max.into()),
@@ -82,6 +95,7 @@ impl Config {
                 315_360_000.0,
             ),
             ("scheduling.latency_s", self.scheduling.latency_s, 86_400.0),
+            ("log.access_sample", self.log.access_sample, 1.0),
         ];
         for (key, value, most) in not_negative {
             if !(0.0..=most).contains(&value) {
@@ -159,6 +173,33 @@ impl Config {
                 let least = if or_zero { "0 or more" } else { "above 0" };
                 bail!("{key} must be {least}, got {got}");
             }
+        }
+        Ok(())
+    }
+
+    fn check_server(&self) -> Result<()> {
+        let server = &self.server;
+        if !(HEADER_BYTES.0..=HEADER_BYTES.1).contains(&server.header_max_bytes) {
+            let ((least, most), got) = (HEADER_BYTES, server.header_max_bytes);
+            bail!("server.header_max_bytes must be {least} to {most}, got {got}");
+        }
+        let is_origin = |text: &str| {
+            let host = text
+                .strip_prefix("https://")
+                .or_else(|| text.strip_prefix("http://"));
+            text == "*"
+                || host.is_some_and(|host| {
+                    let fits = |b: u8| b.is_ascii_graphic() && !b"/?#@*".contains(&b);
+                    !host.is_empty() && host.bytes().all(fits)
+                })
+        };
+        if let Some(wrong) = server.cors_origins.iter().find(|o| !is_origin(o)) {
+            bail!(
+                "server.cors_origins must list origins such as https://console.example.com, or *, got '{wrong}'"
+            );
+        }
+        if server.tls.certificate.as_os_str().is_empty() != server.tls.key.as_os_str().is_empty() {
+            bail!("server.tls.certificate and server.tls.key must be given together");
         }
         Ok(())
     }

@@ -63,7 +63,7 @@ pub(crate) fn as_toml(keys: &[Effective]) -> String {
     text
 }
 
-fn hide(key: &str, value: Value) -> Value {
+pub(super) fn hide(key: &str, value: Value) -> Value {
     let name = key.rsplit('.').next().unwrap_or(key);
     let is_secret = SECRET_ENDINGS.iter().any(|end| name.ends_with(end));
     match value {

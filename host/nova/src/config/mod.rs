@@ -7,6 +7,7 @@ mod effective;
 mod model;
 mod sources;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -18,7 +19,7 @@ pub(crate) use model::{Config, LogFormat, Memory};
 pub(crate) use sources::Overrides;
 
 /// What `SIGHUP` takes over; every other key needs a restart.
-pub(crate) const LIVE_KEYS: [&str; 1] = ["log.filter"];
+pub(crate) const LIVE_KEYS: [&str; 2] = ["log.access_sample", "log.filter"];
 
 /// What the installation is for; chooses the defaults.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, Serialize, Deserialize)]
@@ -75,11 +76,38 @@ pub(crate) fn explain(
     Ok((config, keys))
 }
 
-/// The keys (`section.key`) whose values differ.
-pub(crate) fn differences(old: &Config, new: &Config) -> Vec<String> {
-    let (old, new) = (flat(old), flat(new));
-    let changed = old.iter().zip(&new).filter(|(a, b)| a != b);
-    changed.map(|((key, _), _)| key.clone()).collect()
+/// A key whose value differs.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Change {
+    /// Section and name.
+    pub(crate) key: String,
+    /// The value before; a secret is hidden.
+    pub(crate) from: String,
+    /// The value now.
+    pub(crate) to: String,
+    /// Whether it is taken over while running.
+    pub(crate) live: bool,
+}
+
+/// What differs.
+pub(crate) fn differences(old: &Config, new: &Config) -> Vec<Change> {
+    let [old, new] = [old, new].map(|config| flat(config).into_iter().collect::<BTreeMap<_, _>>());
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let shown = |key: &str, value: Option<&toml::Value>| match value {
+        Some(value) => effective::hide(key, value.clone()).to_string(),
+        None => "nothing".to_owned(),
+    };
+    let changed = keys
+        .into_iter()
+        .filter(|key| old.get(*key) != new.get(*key));
+    changed
+        .map(|key| Change {
+            key: key.clone(),
+            from: shown(key, old.get(key)),
+            to: shown(key, new.get(key)),
+            live: LIVE_KEYS.contains(&key.as_str()),
+        })
+        .collect()
 }
 
 /// Every key with its value.
@@ -149,6 +177,15 @@ mod tests {
             ("[server]\nlisten_adress = \"x\"\n", "listen_adress"),
             ("[server]\nlisten = \"nowhere\"\n", "server.listen"),
             ("[server]\nmax_body_bytes = 0\n", "server.max_body_bytes"),
+            (
+                "[server]\nheader_max_bytes = 100\n",
+                "server.header_max_bytes",
+            ),
+            (
+                "[server]\ncors_origins = [\"example.com/x\"]\n",
+                "server.cors_origins",
+            ),
+            ("[server.tls]\nkey = \"k.pem\"\n", "server.tls.certificate"),
             ("[shutdown]\ngrace_s = -1\n", "shutdown.grace_s"),
             ("[plugins.limits]\ndeadline_ms = \"soon\"\n", "deadline_ms"),
             ("[server\n", "TOML"),
@@ -182,10 +219,16 @@ mod tests {
         let mut new = Config::default();
         new.server.max_body_bytes = 1;
         new.plugins.limits.deadline_ms = 2;
-        let names = differences(&Config::default(), &new);
+        new.log.filter = "debug".to_owned();
+        let changes = differences(&Config::default(), &new);
+        let told: Vec<_> = changes.iter().map(|c| (&*c.key, &*c.to, c.live)).collect();
         assert_eq!(
-            names,
-            ["plugins.limits.deadline_ms", "server.max_body_bytes"]
+            told,
+            [
+                ("log.filter", "\"debug\"", true),
+                ("plugins.limits.deadline_ms", "2", false),
+                ("server.max_body_bytes", "1", false),
+            ]
         );
     }
 }

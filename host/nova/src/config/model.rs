@@ -58,8 +58,21 @@ section!(Server {
     listen: String = "127.0.0.1:8080".into(),
     max_body_bytes: u64 = 2 * 1024 * 1024,
     header_timeout_ms: u64 = 30_000,
+    header_max_bytes: u32 = 64 * 1024,
     body_timeout_ms: u64 = 30_000,
+    write_timeout_ms: u64 = 60_000,
     connections_max: u32 = 10_000,
+    connections_per_peer_max: u32 = 10_000,
+    cors_origins: Vec<String> = Vec::new(),
+    compress: bool = true,
+    compress_min_bytes: u64 = 1024,
+    tls: Tls = Tls::default(),
+});
+
+section!(Tls {
+    certificate: PathBuf = PathBuf::new(),
+    key: PathBuf = PathBuf::new(),
+    scan_interval_ms: u64 = 1000,
 });
 
 section!(Shutdown {
@@ -146,4 +159,5 @@ section!(Memory {
 section!(Log {
     format: LogFormat = LogFormat::Pretty,
     filter: String = "info".into(),
+    access_sample: f64 = 1.0,
 });
