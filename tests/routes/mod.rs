@@ -11,6 +11,7 @@ mod memory;
 mod plugins;
 mod resources;
 mod service;
+mod strategies;
 mod tasks;
 
 use std::collections::BTreeSet;

@@ -8,7 +8,9 @@ use super::{Operation, header, is_time, number, text};
 use crate::support::{Daemon, Options, eventually};
 
 /// What the first version is to have.
-const PROMISED: [(&str, &str); 50] = [
+const PROMISED: [(&str, &str); 52] = [
+    ("GET", "/api/strategies"),
+    ("PUT", "/api/strategies"),
     ("GET", "/"),
     ("GET", "/health"),
     ("GET", "/health/live"),

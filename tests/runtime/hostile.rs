@@ -11,7 +11,14 @@ use crate::support::{Daemon, Options, eventually, fixture};
 fn each_misdeed_ends_as_its_error_while_a_healthy_plugin_answers() {
     let daemon = Daemon::with(Options {
         files: vec![("misbehaver.wasm".to_owned(), fixture("misbehaver"))],
-        env: vec![("NOVA_PLUGINS__LIMITS__DEADLINE_MS".into(), "300".into())],
+        env: [
+            ("NOVA_PLUGINS__LIMITS__DEADLINE_MS", "300"),
+            // Twelve misdeeds, each asked for: no breaker is to spare it.
+            ("NOVA_PLUGINS__BREAKER__WINDOW", "64"),
+            ("NOVA_PLUGINS__BREAKER__FAILURES", "64"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into(),
         ..Options::default()
     });
     let flow = diamond(&daemon);
@@ -48,7 +55,17 @@ fn each_misdeed_ends_as_its_error_while_a_healthy_plugin_answers() {
             ("confidence", 502, "STRATEGY_FAILED", "confidence-range"),
         ];
         for (misdeed, status, code, word) in cases {
-            let ask = json!({"strategy": "misbehaver", "parameters": {"misbehave": misdeed}});
+            let parameters = json!({"misbehave": misdeed});
+            let ask = json!({"strategy": "misbehaver", "parameters": parameters});
+            let answer = daemon.post(&path, ask).expect(200);
+            let strategy = &answer["strategy"];
+            assert_eq!(
+                (&strategy["plugin"], &strategy["route"]),
+                (&json!("heft"), &json!("fallback")),
+                "{misdeed}: {strategy}"
+            );
+            let ask =
+                json!({"strategy": "misbehaver", "parameters": parameters, "fallback": false});
             let error = daemon.post(&path, ask).expect_error(status, code);
             let told = error.to_string();
             assert!(
@@ -71,7 +88,7 @@ fn each_misdeed_ends_as_its_error_while_a_healthy_plugin_answers() {
         );
     });
     let plugin = daemon.get("/api/plugins/misbehaver").expect(200);
-    assert_eq!(plugin["errors"], 12, "{plugin}");
+    assert_eq!(plugin["errors"], 24, "{plugin}");
     let after = daemon.resident_bytes();
     let allowed = before + (128 << 20);
     assert!(

@@ -2,6 +2,7 @@
 
 mod check;
 mod crash;
+mod fallback;
 mod hostile;
 mod lifecycle;
 mod swap;

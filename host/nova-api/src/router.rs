@@ -53,6 +53,7 @@ pub struct RouteSpec {
 
 const READ: Access = Access::Key(Permission::Read);
 const WRITE: Access = Access::Key(Permission::Write);
+const ADMIN: Access = Access::Key(Permission::Admin);
 
 /// Where one task is found.
 pub(crate) const TASK: &str = "/api/orchestration/tasks/{task_id}";
@@ -152,6 +153,8 @@ route_table! {
 
     GET "/api/plugins", READ => plugins::list;
     GET "/api/plugins/{name}", READ => plugins::get;
+    GET "/api/strategies", READ => strategies::list;
+    PUT "/api/strategies", ADMIN => strategies::change;
 }
 
 /// The whole interface over these services. To be called once the metrics recorder is

@@ -10,6 +10,8 @@ use std::time::Duration;
 use nova_core::ports::runtime::PluginLimits;
 use nova_core::strategy::Kind;
 
+use crate::breaker::BreakerConfig;
+
 /// Limits of a plugin whose manifest sets none.
 pub const DEFAULT_LIMITS: PluginLimits = PluginLimits {
     deadline_ms: 1000,
@@ -73,6 +75,8 @@ pub struct RuntimeConfig {
     pub drain_deadline_ms: u64,
     /// Replaced revisions kept per plugin, in memory and on disk.
     pub kept_revisions: usize,
+    /// When a revision that fails is asked no more.
+    pub breaker: BreakerConfig,
 }
 
 impl Default for RuntimeConfig {
@@ -96,6 +100,7 @@ impl Default for RuntimeConfig {
             retire_grace_ms: 2000,
             drain_deadline_ms: 10_000,
             kept_revisions: 2,
+            breaker: BreakerConfig::default(),
         }
     }
 }

@@ -3,21 +3,24 @@
 //! The only crate that names wasmtime. It implements [`nova_core::ports::StrategyRuntime`] and knows
 //! neither HTTP nor a database: recorded events come through the datastore's trait.
 //!
-//! Reading order: [`Runtime`] takes a call, routes it on a snapshot (`registry`), and has it
-//! answered by a fresh instance (`invoke`) in a `sandbox` under a `meter`. Beside the calls, `watch`
+//! Reading order: [`Runtime`] takes a call, routes it on a snapshot (`registry`, `routing`), and has it
+//! answered (`decide`) by a fresh instance (`invoke`) in a `sandbox` under a `meter`. Beside the calls, `watch`
 //! looks at the plugin directory and has what it finds loaded (`loader`), probed (`probe`) and put in place.
 //!
 //! Invariants: an answer that leaves this crate has passed the host's checks; a store that failed
 //! is never used again; nothing on the road of a call waits for a load; a file that is refused changes
 //! nothing but the list of refused files.
 
+mod decide;
 mod runtime;
 
 mod config;
 mod error;
 mod events;
 
+mod breaker;
 mod registry;
+mod routing;
 mod stats;
 
 mod failure;
@@ -48,6 +51,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use breaker::BreakerConfig;
 pub use check::{CheckReport, Verdict, check_file};
 pub use component::{Inspection, OFFERED, Refused, Stage, TRACK, inspect};
 pub use config::{DEFAULT_CEILINGS, DEFAULT_LIMITS, RuntimeConfig};

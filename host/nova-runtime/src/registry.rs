@@ -11,16 +11,16 @@ use std::sync::atomic::AtomicU64;
 
 use arc_swap::{ArcSwap, Guard};
 use nova_core::domain::{Clock, SystemClock};
-use nova_core::ports::Call;
 use nova_core::ports::runtime::{
-    PluginLimits, PluginState, PluginStatus, Quarantine, Readiness, RevisionStatus, Route,
-    ServingFrom,
+    BreakerState, PluginLimits, PluginState, PluginStatus, Quarantine, RevisionStatus, ServingFrom,
 };
-use nova_core::strategy::{CallError, Kind};
+use nova_core::strategy::Kind;
+use nova_core::strategy::route::Routes;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, watch};
 
+use crate::breaker::{Breaker, BreakerConfig};
 use crate::invoke::Unit;
 use crate::kept::Origin;
 use crate::stats::Stats;
@@ -43,6 +43,17 @@ pub(crate) struct Revision {
     pub(crate) in_flight: AtomicU64,
     /// The plugin's numbers, shared by all its revisions.
     pub(crate) stats: Arc<Stats>,
+    pub(crate) breaker: Breaker,
+}
+
+impl Revision {
+    /// What an operator sees of it now.
+    pub(crate) fn status(&self) -> RevisionStatus {
+        RevisionStatus {
+            breaker: self.breaker.state(),
+            ..self.status.clone()
+        }
+    }
 }
 
 /// What a load made, before it has a number.
@@ -66,96 +77,51 @@ pub(crate) struct Plugin {
     pub(crate) file: String,
     kind: Option<Kind>,
     pub(crate) current: Option<Arc<Revision>>,
-    /// Replaced revisions, newest first: what a fallback or rollback could serve.
-    previous: Vec<Arc<Revision>>,
-    quarantine: Option<Quarantine>,
+    /// Replaced revisions, newest first: what a fallback or rollback serves.
+    pub(crate) previous: Vec<Arc<Revision>>,
+    pub(crate) quarantine: Option<Quarantine>,
     refused: Vec<Quarantine>,
     serving_from: ServingFrom,
     stats: Option<Arc<Stats>>,
+}
+
+impl Plugin {
+    /// One of which nothing is known but its name.
+    fn unknown(name: Arc<str>) -> Self {
+        Self {
+            name,
+            file: String::new(),
+            kind: None,
+            current: None,
+            previous: Vec::new(),
+            quarantine: None,
+            refused: Vec::new(),
+            serving_from: ServingFrom::Directory,
+            stats: None,
+        }
+    }
 }
 
 /// One consistent state of everything.
 #[derive(Clone)]
 pub(crate) struct Snapshot {
     plugins: BTreeMap<Arc<str>, Arc<Plugin>>,
-    /// Which plugin serves a kind when nothing else is said.
-    defaults: BTreeMap<Kind, String>,
+    /// Which plugin serves a kind by the configuration.
+    pub(crate) configured: BTreeMap<Kind, String>,
+    /// What an operator said above that.
+    pub(crate) routes: Routes,
+    /// All that lay in the directory at the start was looked at.
+    pub(crate) settled: bool,
 }
 
 impl Snapshot {
-    /// The revision that serves a call, and by which rule. Further rules (a domain's own route, a
-    /// canary's share, a fallback) belong here: they need nothing but the snapshot and the call.
-    pub(crate) fn route(
-        &self,
-        kind: Kind,
-        call: &Call,
-    ) -> Result<(Arc<Revision>, Route), CallError> {
-        let (name, route) = match &call.strategy {
-            Some(name) => (name, Route::Request),
-            None => match self.defaults.get(&kind) {
-                Some(name) => (name, Route::Default),
-                None => {
-                    return Err(CallError::Unavailable(format!(
-                        "no plugin is configured to serve as {kind}"
-                    )));
-                }
-            },
-        };
-        let plugin = self.plugins.get(name.as_str());
-        match plugin.and_then(|plugin| plugin.current.as_ref()) {
-            Some(revision) if revision.kind == kind => Ok((Arc::clone(revision), route)),
-            Some(revision) if route == Route::Default => Err(CallError::Unavailable(format!(
-                "'{name}' is configured to serve as {kind}, but is a {}",
-                revision.kind
-            ))),
-            None if route == Route::Default => {
-                let why = match plugin.and_then(|plugin| plugin.quarantine.as_ref()) {
-                    Some(refused) => format!(
-                        ": its file was refused ({}: {})",
-                        refused.stage, refused.reason
-                    ),
-                    None => String::new(),
-                };
-                Err(CallError::Unavailable(format!(
-                    "'{name}', which serves as {kind}, is not loaded{why}"
-                )))
-            }
-            _ => {
-                let loaded: Vec<&str> = self.of_kind(kind).collect();
-                let loaded = if loaded.is_empty() {
-                    "none".to_owned()
-                } else {
-                    loaded.join(", ")
-                };
-                Err(CallError::UnknownStrategy(format!(
-                    "no {kind} is called '{name}'; loaded: {loaded}"
-                )))
-            }
-        }
-    }
-
-    fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &str> {
+    /// Plugins that can serve a kind.
+    pub(crate) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &str> {
         let serving = self
             .plugins
             .values()
             .filter(move |p| p.current.as_ref().is_some_and(|r| r.kind == kind));
         serving.map(|plugin| &*plugin.name)
-    }
-
-    /// Kinds without a serving default.
-    pub(crate) fn readiness(&self) -> Readiness {
-        let serves = |kind: &Kind| {
-            let plugin = self
-                .defaults
-                .get(kind)
-                .and_then(|name| self.plugins.get(name.as_str()));
-            plugin
-                .and_then(|p| p.current.as_ref())
-                .is_some_and(|revision| revision.kind == *kind)
-        };
-        Readiness {
-            missing: Kind::ALL.into_iter().filter(|kind| !serves(kind)).collect(),
-        }
     }
 
     /// A plugin by name.
@@ -175,14 +141,7 @@ impl Snapshot {
     pub(crate) fn status(&self, plugin: &Plugin, limits: &PluginLimits) -> PluginStatus {
         let current = plugin.current.as_ref();
         let state = match current {
-            Some(revision)
-                if self
-                    .defaults
-                    .get(&revision.kind)
-                    .is_some_and(|name| **name == *plugin.name) =>
-            {
-                PluginState::Active
-            }
+            Some(revision) if self.is_routed(revision.kind, &plugin.name) => PluginState::Active,
             Some(_) => PluginState::Standby,
             None if plugin.quarantine.is_some() => PluginState::Quarantined,
             None => PluginState::Loading,
@@ -199,11 +158,11 @@ impl Snapshot {
                 .unwrap_or_default(),
             file: plugin.file.clone(),
             serving_from: current.map(|_| plugin.serving_from),
-            current: current.map(|revision| revision.status.clone()),
+            current: current.map(|revision| revision.status()),
             previous: plugin
                 .previous
                 .iter()
-                .map(|revision| revision.status.clone())
+                .map(|revision| revision.status())
                 .collect(),
             quarantine: plugin.quarantine.clone(),
             refused: plugin.refused.clone(),
@@ -234,25 +193,57 @@ pub(crate) struct Registry {
     /// Wakes who waits for a change.
     changed: watch::Sender<()>,
     kept_revisions: usize,
+    breaker: BreakerConfig,
 }
 
 impl Registry {
-    pub(crate) fn new(defaults: BTreeMap<Kind, String>, kept_revisions: usize) -> Self {
+    pub(crate) fn new(
+        configured: BTreeMap<Kind, String>,
+        kept_revisions: usize,
+        breaker: BreakerConfig,
+    ) -> Self {
         let empty = Snapshot {
             plugins: BTreeMap::new(),
-            defaults,
+            configured,
+            routes: Routes::new(),
+            settled: false,
         };
         Self {
             snapshot: ArcSwap::from_pointee(empty),
             writing: Mutex::new(()),
             changed: watch::Sender::new(()),
             kept_revisions,
+            breaker,
         }
     }
 
     /// The state now.
     pub(crate) fn snapshot(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()
+    }
+
+    /// The state now, to hold on to.
+    pub(crate) fn snapshot_full(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Calls from now on are routed by these.
+    pub(crate) fn set_routes(&self, routes: Routes) {
+        self.replace(|next| next.routes = routes);
+    }
+
+    /// All that lay in the directory at the start was looked at.
+    pub(crate) fn settled(&self) {
+        self.replace(|next| next.settled = true);
+    }
+
+    fn replace<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
+        let _writing = self.writing.lock();
+        let mut next = Snapshot::clone(&self.snapshot.load());
+        let answer = change(&mut next);
+        self.snapshot.store(Arc::new(next));
+        self.changed.send_replace(());
+        answer
     }
 
     /// Is told of every new snapshot.
@@ -275,7 +266,7 @@ impl Registry {
         from: ServingFrom,
         loaded: Loaded,
     ) -> Activated {
-        let kept = self.kept_revisions;
+        let (kept, breaker) = (self.kept_revisions, self.breaker);
         self.change(name, file, |plugin| {
             let kind = loaded.unit.guest.kind();
             // Numbers of another kind would be compared with these.
@@ -288,6 +279,7 @@ impl Registry {
                 turns: Arc::new(Semaphore::new(loaded.unit.limits.concurrency as usize)),
                 in_flight: AtomicU64::new(0),
                 stats: Arc::clone(&stats),
+                breaker: Breaker::new(breaker),
                 status: RevisionStatus {
                     revision: number,
                     version: loaded.version,
@@ -296,6 +288,7 @@ impl Registry {
                     size_bytes: loaded.size_bytes,
                     load_ms: loaded.load_ms,
                     from_cache: loaded.from_cache,
+                    breaker: BreakerState::Closed,
                 },
                 summary: loaded.summary,
                 confidence: loaded.confidence,
@@ -346,37 +339,20 @@ impl Registry {
 
     /// The plugin is gone; gives what served until now.
     pub(crate) fn retire(&self, name: &str) -> Option<Arc<Revision>> {
-        let _writing = self.writing.lock();
-        let mut next = Snapshot::clone(&self.snapshot.load());
-        let plugin = next.plugins.remove(name)?;
-        self.snapshot.store(Arc::new(next));
-        self.changed.send_replace(());
-        plugin.current.clone()
+        self.replace(|next| next.plugins.remove(name)?.current.clone())
     }
 
     fn change<T>(&self, name: &str, file: &str, change: impl FnOnce(&mut Plugin) -> T) -> T {
-        let _writing = self.writing.lock();
-        let mut next = Snapshot::clone(&self.snapshot.load());
-        let name: Arc<str> = name.into();
-        let mut plugin = match next.plugins.get(&name) {
-            Some(plugin) => Plugin::clone(plugin),
-            None => Plugin {
-                name: Arc::clone(&name),
-                file: String::new(),
-                kind: None,
-                current: None,
-                previous: Vec::new(),
-                quarantine: None,
-                refused: Vec::new(),
-                serving_from: ServingFrom::Directory,
-                stats: None,
-            },
-        };
-        file.clone_into(&mut plugin.file);
-        let answer = change(&mut plugin);
-        next.plugins.insert(name, Arc::new(plugin));
-        self.snapshot.store(Arc::new(next));
-        self.changed.send_replace(());
-        answer
+        self.replace(|next| {
+            let name: Arc<str> = name.into();
+            let mut plugin = match next.plugins.get(&name) {
+                Some(plugin) => Plugin::clone(plugin),
+                None => Plugin::unknown(Arc::clone(&name)),
+            };
+            file.clone_into(&mut plugin.file);
+            let answer = change(&mut plugin);
+            next.plugins.insert(name, Arc::new(plugin));
+            answer
+        })
     }
 }

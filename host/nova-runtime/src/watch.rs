@@ -85,6 +85,7 @@ impl Watch {
         let mut known: HashMap<String, Known> = HashMap::new();
         let mut loads = Loads::new();
         let mut complaint = String::new();
+        let mut settled = false;
         let mut missing = Some(self.kept.names());
         loop {
             let dir = self.config.plugin_dir.clone();
@@ -108,6 +109,10 @@ impl Watch {
                 }
                 Err(_) => return, // The async runtime is ending.
             };
+            if !settled && loads.is_empty() && known.values().all(|k| k.done.is_some()) {
+                settled = true;
+                self.registry.settled();
+            }
             tokio::select! {
                 () = dirty.notified() => tokio::time::sleep(DEBOUNCE).await,
                 Some(ended) = loads.join_next() => match ended {

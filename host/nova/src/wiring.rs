@@ -10,7 +10,7 @@ use nova_core::ports::runtime::PluginLimits;
 use nova_core::services::{LeaseConfig, ServiceConfig, Services};
 use nova_core::strategy::Kind;
 use nova_core::{Communication, SystemClock};
-use nova_runtime::{Runtime, RuntimeConfig};
+use nova_runtime::{BreakerConfig, Runtime, RuntimeConfig};
 use nova_store::{SqliteConfig, SqliteDatastore};
 use tokio::task::JoinHandle;
 
@@ -50,6 +50,7 @@ impl Parts {
             service_config(config, data.pepper()?),
         );
         services.keys.load().await?;
+        services.strategies.load().await?;
         let events = Arc::clone(&services.events);
         let recorder = tokio::spawn(async move { plugin_events::record(&events, changes).await });
         Ok(Self {
@@ -129,6 +130,12 @@ fn runtime_config(config: &Config, data: &DataDir) -> RuntimeConfig {
         retire_grace_ms: plugins.retire_grace_ms,
         drain_deadline_ms: plugins.drain_deadline_ms,
         kept_revisions: plugins.kept_revisions as usize,
+        breaker: BreakerConfig {
+            window: plugins.breaker.window,
+            failures: plugins.breaker.failures,
+            open_ms: plugins.breaker.open_ms,
+            trials: plugins.breaker.trials,
+        },
         ..RuntimeConfig::default()
     }
 }

@@ -33,6 +33,7 @@ pub(crate) async fn run(runtime: &dyn StrategyRuntime) {
             let call = Call {
                 domain: Domain::default(),
                 strategy: None,
+                fallback: true,
                 parameters: serde_json::Map::new(),
             };
             let begun = Instant::now();

@@ -77,6 +77,7 @@ impl Client<'_> {
         let call = Call {
             domain: domain.clone(),
             strategy: Some("pulse".to_owned()),
+            fallback: false,
             parameters,
         };
         let begun = ProcessTime::now();

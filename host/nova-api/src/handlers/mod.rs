@@ -14,6 +14,7 @@ pub(crate) mod plugins;
 pub(crate) mod resources;
 pub(crate) mod service;
 pub(crate) mod specs;
+pub(crate) mod strategies;
 pub(crate) mod tasks;
 
 /// The path in an operation's annotation: the route table has the real one.

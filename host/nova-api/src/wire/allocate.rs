@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::allocation::ItemRecord;
 use super::object::only_object;
 use super::schema::{Id, Label, Name, OpenObject, PriorityLevel, Time};
-use super::strategy::StrategyRecord;
+use super::strategy::{StrategyRecord, yes};
 
 /// A request for resources: `resources` for one consumer, or `requests` for many at once.
 #[derive(Deserialize, ToSchema)]
@@ -61,6 +61,10 @@ pub(crate) struct AllocateBody {
     #[serde(default)]
     #[schema(example = "drf")]
     strategy: Option<String>,
+    /// Whether another revision or plugin may answer when it fails; the answer is then `degraded`.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    fallback: bool,
     /// Passed to the strategy.
     #[serde(default)]
     #[schema(value_type = OpenObject)]
@@ -225,6 +229,7 @@ impl AllocateBody {
             max_cost,
             dry_run: self.dry_run,
             strategy: self.strategy,
+            fallback: self.fallback,
             parameters: self.parameters,
         })
     }

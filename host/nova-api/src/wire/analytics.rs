@@ -27,6 +27,9 @@ pub(crate) struct ReportQuery {
     /// The plugin to ask; absent = the one that the route names.
     #[param(value_type = Option<Name>, example = "pulse")]
     strategy: Option<String>,
+    /// `false`: when it fails, nobody else answers; absent = another revision or plugin does.
+    #[param(value_type = Option<bool>, example = true)]
+    fallback: Option<String>,
 }
 
 impl ReportQuery {
@@ -38,9 +41,21 @@ impl ReportQuery {
         Ok(AnalyticsRequest {
             subject,
             window_s: self.window_s()?,
+            fallback: self.fallback()?,
             strategy: self.strategy,
             parameters: Map::new(),
         })
+    }
+
+    fn fallback(&self) -> Result<bool, Problem> {
+        match self.fallback.as_deref() {
+            None | Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(other) => {
+                let message = format!("fallback must be true or false, got '{}'", shown(other));
+                Err(refused("fallback", message, None))
+            }
+        }
     }
 
     /// The parsed window.
@@ -364,6 +379,7 @@ mod tests {
             ReportQuery {
                 window_s: Some(text.to_owned()),
                 strategy: None,
+                fallback: None,
             }
             .window_s()
             .ok()

@@ -20,6 +20,7 @@ pub(crate) mod optimize;
 pub(crate) mod page;
 pub(crate) mod plugin;
 pub(crate) mod resource;
+pub(crate) mod route;
 pub(crate) mod schema;
 pub(crate) mod service;
 pub(crate) mod spec;

@@ -14,7 +14,7 @@ use super::flow::{CommunicationBody, FlowRecord};
 use super::object::only_object;
 use super::page::shown;
 use super::schema::{Id, Name, TargetName, Time};
-use super::strategy::StrategyRecord;
+use super::strategy::{StrategyRecord, yes};
 use crate::extract::parse_value;
 use crate::problem::Problem;
 
@@ -38,6 +38,10 @@ pub(crate) struct OptimizeBody {
     #[serde(default)]
     #[schema(example = "heft")]
     strategy: Option<String>,
+    /// Whether another revision or plugin may answer when it fails; the answer is then `degraded`.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    fallback: bool,
     /// Write the assignments, in one transaction.
     #[serde(default)]
     apply: bool,
@@ -148,6 +152,7 @@ impl OptimizeBody {
             communication,
             agents,
             strategy: self.strategy,
+            fallback: self.fallback,
             parameters: self.parameters,
             apply: self.apply,
         })

@@ -2,7 +2,7 @@
 
 use nova_core::Timestamp;
 use nova_core::ports::runtime::{
-    PluginLimits, PluginState, PluginStatus, Quarantine, RevisionStatus, ServingFrom,
+    BreakerState, PluginLimits, PluginState, PluginStatus, Quarantine, RevisionStatus, ServingFrom,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -148,6 +148,10 @@ pub(crate) struct RevisionRecord {
     load_ms: f64,
     /// Whether the compiled code came from the artifact cache.
     from_cache: bool,
+    /// `closed`, or, when it failed too often, `open` (asked only where nothing else could
+    /// answer) and then `half-open` (single calls try it).
+    #[schema(value_type = String, example = "closed")]
+    breaker: BreakerState,
 }
 
 impl From<RevisionStatus> for RevisionRecord {
@@ -160,6 +164,7 @@ impl From<RevisionStatus> for RevisionRecord {
             size_bytes,
             load_ms,
             from_cache,
+            breaker,
         } = status;
         Self {
             revision,
@@ -169,6 +174,7 @@ impl From<RevisionStatus> for RevisionRecord {
             size_bytes,
             load_ms,
             from_cache,
+            breaker,
         }
     }
 }

@@ -6,6 +6,11 @@ use utoipa::ToSchema;
 
 use super::schema::{Id, KindName};
 
+/// The default of switches that are on.
+pub(crate) fn yes() -> bool {
+    true
+}
+
 /// Who decided, why that one, and what it took.
 #[derive(Serialize, ToSchema)]
 #[schema(as = StrategyUse)]

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 
 use super::leases::{LeaseReads, LeaseWrites};
 use super::memories::{MemoryReads, MemoryWrites};
+use super::strategies::{RouteReads, RouteWrites};
 
 /// A write job: everything it does is committed together, or nothing.
 pub type WriteJob = Box<dyn FnOnce(&mut dyn WriteTx) -> Result<()> + Send>;
@@ -159,7 +160,7 @@ pub struct AllocationFilter {
 }
 
 /// Reads inside a transaction. A record of another domain is as if it did not exist.
-pub trait ReadTx: MemoryReads + LeaseReads {
+pub trait ReadTx: MemoryReads + LeaseReads + RouteReads {
     /// One task.
     fn task(&self, domain: &Domain, id: TaskId) -> Result<Option<Task>>;
     /// Tasks, newest first.
@@ -226,7 +227,7 @@ pub trait ReadTx: MemoryReads + LeaseReads {
 
 /// Writes inside a transaction. Inserting an id that exists is a bug of the caller (it looks
 /// first) and answers [`Error::Service`]; so does updating a record that does not exist.
-pub trait WriteTx: ReadTx + MemoryWrites + LeaseWrites {
+pub trait WriteTx: ReadTx + MemoryWrites + LeaseWrites + RouteWrites {
     /// Adds a task with its dependencies.
     fn insert_task(&mut self, task: &Task) -> Result<()>;
     /// Replaces a task; `dependencies` too.

@@ -6,6 +6,7 @@ pub mod leases;
 pub mod memories;
 pub mod memory_index;
 pub mod runtime;
+pub mod strategies;
 
 pub use datastore::{
     AllocationFilter, Datastore, DatastoreExt, Page, PageRequest, ReadCost, ReadJob, ReadTx,
@@ -22,3 +23,4 @@ pub use memory_index::{
     SearchMode,
 };
 pub use runtime::{Call, Decided, PluginState, PluginStatus, Readiness, StrategyRuntime};
+pub use strategies::{RouteReads, RouteWrites};

@@ -1,5 +1,6 @@
 //! The strategy runtime's trait: problems in, checked answers out.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::domain::{Domain, Timestamp};
 use crate::strategy::allocation::{AllocationAnswer, AllocationProblem};
 use crate::strategy::analytics::{AnalyticsQuery, AnalyticsReport};
 use crate::strategy::flow::{FlowPlan, FlowProblem};
+use crate::strategy::route::Routes;
 use crate::strategy::{CallError, Kind};
 
 /// Who asks for a decision, and by which strategy.
@@ -20,6 +22,8 @@ pub struct Call {
     pub domain: Domain,
     /// A plugin asked for by name in the request.
     pub strategy: Option<String>,
+    /// Whether another revision or plugin may answer when the routed one fails.
+    pub fallback: bool,
     /// The request's open-ended parameters.
     pub parameters: Map<String, Value>,
 }
@@ -61,6 +65,16 @@ pub struct StrategyUse {
     pub decision_id: String,
     /// Why another plugin than the routed one served; none = the routed one did.
     pub degraded: Option<String>,
+}
+
+impl StrategyUse {
+    /// Puts ids in the place of placeholders, as [`crate::strategy::fill_placeholders`] does.
+    pub(crate) fn with_ids(mut self, lookup: impl Fn(&str, usize) -> Option<String>) -> Self {
+        self.degraded = self
+            .degraded
+            .map(|why| crate::strategy::fill_placeholders(&why, lookup));
+        self
+    }
 }
 
 /// A checked answer with its provenance.
@@ -120,6 +134,18 @@ pub struct Quarantine {
     pub at: Timestamp,
 }
 
+/// Whether a revision that failed is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BreakerState {
+    /// It is.
+    Closed,
+    /// It failed too often: it is asked only where nothing else could answer.
+    Open,
+    /// Single calls try whether it has recovered.
+    HalfOpen,
+}
+
 /// What an operator sees of a revision.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct RevisionStatus {
@@ -137,6 +163,8 @@ pub struct RevisionStatus {
     pub load_ms: f64,
     /// Whether the compiled code came from the artifact cache.
     pub from_cache: bool,
+    /// Whether it is asked.
+    pub breaker: BreakerState,
 }
 
 /// Limits in force for a plugin.
@@ -212,6 +240,13 @@ pub struct PluginStatus {
     pub stats: CallStats,
 }
 
+impl PluginStatus {
+    /// Whether calls can reach it.
+    pub fn is_serving(&self) -> bool {
+        matches!(self.state, PluginState::Active | PluginState::Standby)
+    }
+}
+
 /// Whether every kind's default route has a revision.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Readiness {
@@ -253,4 +288,9 @@ pub trait StrategyRuntime: Send + Sync + 'static {
     fn plugin(&self, name: &str) -> Option<PluginStatus>;
     /// Whether decisions can be made.
     fn readiness(&self) -> Readiness;
+    /// The plugin of each kind that the configuration names: it ships with the daemon, and is the
+    /// last to be asked when others fail.
+    fn configured(&self) -> BTreeMap<Kind, String>;
+    /// Calls from now on are routed by these.
+    fn set_routes(&self, routes: Routes);
 }

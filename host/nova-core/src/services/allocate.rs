@@ -158,6 +158,7 @@ impl ResourceService {
         let call = Call {
             domain: domain.clone(),
             strategy: request.strategy.clone(),
+            fallback: request.fallback,
             parameters: request.parameters.clone(),
         };
         let lookup = |word: &str, n: usize| match word {
@@ -191,7 +192,7 @@ impl ResourceService {
             cost: answer.cost,
             confidence: answer.confidence,
             dry_run: request.dry_run,
-            strategy: decided.strategy,
+            strategy: decided.strategy.with_ids(lookup),
         })
     }
 }

@@ -14,7 +14,7 @@ use crate::strategy::analytics::{AnalyticsQuery, AnalyticsReport, Scope};
 pub const WINDOW_MAX_S: f64 = 3_153_600_000.0;
 
 /// A question.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct AnalyticsRequest {
     /// One flow, agent or resource; none = all of the domain.
     pub subject: Option<String>,
@@ -22,8 +22,22 @@ pub struct AnalyticsRequest {
     pub window_s: Option<f64>,
     /// The plugin to ask; none = the routed one.
     pub strategy: Option<String>,
+    /// Whether another may answer when it fails.
+    pub fallback: bool,
     /// Passed to the plugin.
     pub parameters: Map<String, Value>,
+}
+
+impl Default for AnalyticsRequest {
+    fn default() -> Self {
+        Self {
+            subject: None,
+            window_s: None,
+            strategy: None,
+            fallback: true,
+            parameters: Map::new(),
+        }
+    }
 }
 
 /// Asks the analytics processor.
@@ -51,6 +65,7 @@ impl AnalyticsService {
             subject,
             window_s,
             strategy,
+            fallback,
             parameters,
         } = request;
         if let Some(window) = window_s
@@ -74,6 +89,7 @@ impl AnalyticsService {
         let call = Call {
             domain: domain.clone(),
             strategy,
+            fallback,
             parameters,
         };
         self.ports

@@ -54,6 +54,8 @@ pub struct AllocateRequest {
     pub dry_run: bool,
     /// The plugin to ask; none = the routed one.
     pub strategy: Option<String>,
+    /// Whether another may answer when it fails.
+    pub fallback: bool,
     /// Passed to the plugin.
     pub parameters: Map<String, Value>,
 }

@@ -23,6 +23,7 @@ mod optimize;
 mod plugins;
 mod resources;
 mod specs;
+mod strategies;
 mod task_change;
 mod tasks;
 #[cfg(any(test, feature = "testing"))]
@@ -55,6 +56,7 @@ pub use optimize::{
 pub use plugins::PluginService;
 pub use resources::{NewResource, ResourceChange, ResourceService};
 pub use specs::{FRAGMENTS_MAX, SpecImport, SpecImported, SpecRemembered, SpecService};
+pub use strategies::{RouteChange, RouteView, StrategyService};
 pub use task_change::TaskChange;
 pub use tasks::{TaskService, TaskView};
 
@@ -120,12 +122,15 @@ pub struct Services {
     pub specs: Arc<SpecService>,
     /// Plugins.
     pub plugins: Arc<PluginService>,
+    /// Routes to plugins.
+    pub strategies: Arc<StrategyService>,
     /// Health and readiness.
     pub health: Arc<HealthService>,
 }
 
 impl Services {
-    /// The services over these ports. [`KeyService::load`] is to be called once before serving.
+    /// The services over these ports. [`KeyService::load`] and [`StrategyService::load`] are to be called once before
+    /// serving.
     pub fn new(
         store: Arc<dyn Datastore>,
         runtime: Arc<dyn StrategyRuntime>,
@@ -166,6 +171,7 @@ impl Services {
             memories,
             specs: Arc::new(specs),
             plugins: Arc::new(PluginService::new(ports.clone())),
+            strategies: Arc::new(StrategyService::new(ports.clone())),
             health: Arc::new(HealthService::new(ports)),
         }
     }

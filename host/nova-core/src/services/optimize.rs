@@ -51,6 +51,8 @@ pub struct OptimizeRequest {
     pub agents: Option<Vec<AgentId>>,
     /// The plugin to ask; none = the routed one.
     pub strategy: Option<String>,
+    /// Whether another may answer when it fails.
+    pub fallback: bool,
     /// Passed to the plugin.
     pub parameters: Map<String, Value>,
     /// Write the plan into the tasks.
@@ -140,8 +142,9 @@ impl FlowService {
         request: OptimizeRequest,
     ) -> Result<Optimized> {
         check(&request)?;
-        let (strategy, parameters, is_applied) = (
+        let (strategy, fallback, parameters, is_applied) = (
             request.strategy.clone(),
+            request.fallback,
             request.parameters.clone(),
             request.apply,
         );
@@ -171,6 +174,7 @@ impl FlowService {
         let call = Call {
             domain: domain.clone(),
             strategy,
+            fallback,
             parameters,
         };
         let decided = self
@@ -375,7 +379,7 @@ fn translate(names: &Names<'_>, problem: &FlowProblem, decided: Decided<FlowPlan
         confidence: plan.confidence,
         applied: false,
         analytics: facts(names, problem, &plan),
-        strategy: decided.strategy,
+        strategy: decided.strategy.with_ids(|word, n| names.of(word, n)),
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod allocation;
 pub mod analytics;
 pub mod flow;
+pub mod route;
 
 use std::fmt;
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod analytics;
+mod fallback;
 mod hostile;
 mod refused;
 mod swap;
@@ -137,6 +138,7 @@ fn call() -> Call {
     Call {
         domain: Domain::default(),
         strategy: None,
+        fallback: true,
         parameters: Map::new(),
     }
 }

@@ -18,6 +18,7 @@ pub mod keys;
 pub mod memories;
 pub mod resources;
 pub mod samples;
+pub mod strategies;
 pub mod task_life;
 pub mod tasks;
 
@@ -61,6 +62,7 @@ macro_rules! conformance {
                 the_daemons_own_are_in_no_domain, the_feed_follows_the_commits,
                 who_follows_before_the_commit_is_told;
             keys: every_field_is_kept, an_update_needs_its_record;
+            strategies: every_field_is_kept;
             memories: every_field_is_kept, words_find_what_passes, vectors_come_and_go, usage_follows, parts_are_read_in_order,
                 episodes_wait_for_consolidation, the_same_content_is_known, the_overdue_are_found;
         );

@@ -18,6 +18,7 @@ mod open;
 mod readers;
 mod resources;
 mod schema;
+mod strategies;
 mod tasks;
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,13 @@ use crate::error::StoreError;
 const APPLICATION_ID: i64 = 0x4E6F_7661;
 
 /// Every step, oldest first.
-const STEPS: &[&str] = &[STEP_1, STEP_EVENT_DETAIL, STEP_MEMORIES, STEP_LEASES];
+const STEPS: &[&str] = &[
+    STEP_1,
+    STEP_EVENT_DETAIL,
+    STEP_MEMORIES,
+    STEP_LEASES,
+    STEP_STRATEGY_ROUTES,
+];
 
 /// Refuses a database of another program or of a newer Nova, before anything is changed.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
@@ -342,4 +348,14 @@ CREATE INDEX tasks_to_lease
 CREATE INDEX tasks_past_deadline ON tasks (deadline_ms)
     WHERE deadline_ms IS NOT NULL AND deadline_noted_ms IS NOT deadline_ms
         AND status NOT IN ('completed', 'failed', 'cancelled');
+";
+
+const STEP_STRATEGY_ROUTES: &str = "
+CREATE TABLE strategy_routes (
+    kind TEXT PRIMARY KEY,
+    route TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    updated_by BLOB
+) STRICT, WITHOUT ROWID;
 ";

@@ -5,9 +5,10 @@ use std::cell::{Cell, RefCell};
 
 use nova_core::ports::{
     AllocationFilter, LeaseReads, LeaseWrites, MemoryFilter, MemoryPart, MemoryReads, MemoryUsage,
-    MemoryVector, MemoryWrites, Page, PageRequest, PendingEpisodes, ReadTx, StoredMemory,
-    TaskFilter, WriteTx,
+    MemoryVector, MemoryWrites, Page, PageRequest, PendingEpisodes, ReadTx, RouteReads,
+    RouteWrites, StoredMemory, TaskFilter, WriteTx,
 };
+use nova_core::strategy::route::StoredRoute;
 use nova_core::{
     Agent, AgentId, Allocation, AllocationId, ApiKey, Domain, Event, Flow, FlowId, FlowStatus,
     Lease, LeaseId, Memory, MemoryId, MemoryLayer, NewEvent, Resource, ResourceId, Result, Task,
@@ -17,7 +18,8 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, Statement};
 
 use super::kept::Kept;
 use super::{
-    agents, allocations, events, flows, keys, leases, memories, memory_part, resources, tasks,
+    agents, allocations, events, flows, keys, leases, memories, memory_part, resources, strategies,
+    tasks,
 };
 use crate::error::{StoreError, sql};
 
@@ -444,5 +446,17 @@ impl LeaseWrites for Tx<'_, '_> {
     }
     fn note_missed_deadline(&mut self, task: TaskId, deadline: Timestamp) -> Result<()> {
         leases::note_deadline(self, task, deadline)
+    }
+}
+
+impl RouteReads for Tx<'_, '_> {
+    fn strategy_routes(&self) -> Result<Vec<StoredRoute>> {
+        strategies::all(self)
+    }
+}
+
+impl RouteWrites for Tx<'_, '_> {
+    fn put_strategy_route(&mut self, route: &StoredRoute) -> Result<()> {
+        strategies::put(self, route)
     }
 }

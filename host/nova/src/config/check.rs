@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Result, bail};
 
-use super::model::{Config, Leases};
+use super::model::{Breaker, Config, Leases};
 
 /// Least and most bytes of a request's head.
 const HEADER_BYTES: (u32, u32) = (8 << 10, 1 << 20);
@@ -75,6 +75,7 @@ impl Config {
                 self.allocation.expire_interval_ms,
             ),
         ];
+        self.check_breaker()?;
         self.check_leases()?;
         self.check_memory()?;
         if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
@@ -109,6 +110,25 @@ impl Config {
             bail!(
                 "scheduling.bandwidth_bytes_per_s must be above 0 (inf: transfers are free), got {got}"
             );
+        }
+        Ok(())
+    }
+
+    fn check_breaker(&self) -> Result<()> {
+        let Breaker {
+            window,
+            failures,
+            trials,
+            ..
+        } = self.plugins.breaker;
+        for (key, got, most) in [
+            ("window", window, 64),
+            ("failures", failures, window),
+            ("trials", trials, 1000),
+        ] {
+            if !(1..=most).contains(&got) {
+                bail!("plugins.breaker.{key} must be 1 to {most}, got {got}");
+            }
         }
         Ok(())
     }

@@ -98,6 +98,14 @@ section!(Plugins {
     processors_max: u32 = 64,
     tick_ms: u64 = 2,
     limits: Limits = Limits::default(),
+    breaker: Breaker = Breaker::default(),
+});
+
+section!(Breaker {
+    window: u32 = 20,
+    failures: u32 = 5,
+    open_ms: u64 = 5000,
+    trials: u32 = 3,
 });
 
 section!(Limits {

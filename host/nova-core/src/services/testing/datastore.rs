@@ -16,6 +16,7 @@ use crate::ports::{
     AllocationFilter, Datastore, EventFeed, Page, PageRequest, ReadCost, ReadJob, ReadTx,
     TaskFilter, WriteJob, WriteTx,
 };
+use crate::strategy::route::StoredRoute;
 
 /// The datastore of tests. Nothing is kept when it is dropped.
 #[derive(Default)]
@@ -182,6 +183,7 @@ pub(super) struct State {
     keys: Table<KeyId, ApiKey>,
     pub(super) memories: Table<MemoryId, MemoryRow>,
     pub(super) leases: Table<LeaseId, Lease>,
+    pub(super) routes: Vec<StoredRoute>,
     pub(super) noted_deadlines: HashMap<TaskId, Timestamp>,
     events: Vec<Event>,
     newest_seq: u64,

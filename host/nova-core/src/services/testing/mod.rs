@@ -5,6 +5,7 @@ mod datastore;
 mod leases;
 mod memories;
 mod runtime;
+mod strategies;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,7 +1,7 @@
 //! A strategy runtime without a sandbox: simple native decisions that pass the host's checks, and
 //! failures on demand.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::ports::{Call, Decided, PluginState, PluginStatus, Readiness, Strategy
 use crate::strategy::allocation::{self, AllocationAnswer, AllocationProblem, Unmet};
 use crate::strategy::analytics::{AnalyticsQuery, AnalyticsReport, Metric};
 use crate::strategy::flow::{self, FlowPlan, FlowProblem, Optimization, first_come_first_served};
+use crate::strategy::route::Routes;
 use crate::strategy::{CallError, Kind, Refusal, Violation};
 
 /// Something that happens while a strategy thinks: between the snapshot and the answer.
@@ -28,6 +29,7 @@ pub struct FakeRuntime {
     hook: Mutex<Option<Arc<Hook>>>,
     plugins: Mutex<Vec<PluginStatus>>,
     flows: Mutex<Vec<Arc<FlowProblem>>>,
+    routes: Mutex<Routes>,
 }
 
 impl FakeRuntime {
@@ -40,6 +42,7 @@ impl FakeRuntime {
             hook: Mutex::default(),
             plugins: Mutex::new(plugins),
             flows: Mutex::default(),
+            routes: Mutex::default(),
         }
     }
 
@@ -58,6 +61,11 @@ impl FakeRuntime {
         *self.plugins.lock() = plugins;
     }
 
+    /// The routes that it was given last.
+    pub fn routes(&self) -> Routes {
+        self.routes.lock().clone()
+    }
+
     /// Every flow problem asked so far.
     pub fn flow_problems(&self) -> Vec<Arc<FlowProblem>> {
         self.flows.lock().clone()
@@ -72,7 +80,15 @@ impl FakeRuntime {
             hook().await;
         }
         let plugins = self.plugins.lock();
-        let wanted = |p: &&PluginStatus| match &call.strategy {
+        let routes = self.routes.lock();
+        let route = routes.get(&kind);
+        let of_domain = route.and_then(|r| r.domains.get(&call.domain));
+        let (named, rule) = match (&call.strategy, of_domain) {
+            (Some(name), _) => (Some(name), Route::Request),
+            (None, Some(name)) => (Some(name), Route::Domain),
+            (None, None) => (route.and_then(|r| r.default.as_ref()), Route::Default),
+        };
+        let wanted = |p: &&PluginStatus| match named {
             Some(name) => p.name == *name && p.kind == Some(kind),
             None => p.kind == Some(kind) && p.state == PluginState::Active,
         };
@@ -88,11 +104,7 @@ impl FakeRuntime {
             version: "0.1.0".into(),
             digest: format!("sha256:{}", "0".repeat(64)),
             revision: 1,
-            route: if call.strategy.is_some() {
-                Route::Request
-            } else {
-                Route::Default
-            },
+            route: rule,
             elapsed_us: 1,
             decision_id: uuid::Uuid::now_v7().to_string(),
             degraded: None,
@@ -178,6 +190,18 @@ impl StrategyRuntime for FakeRuntime {
                 .filter(|kind| !serves(*kind))
                 .collect(),
         }
+    }
+
+    fn configured(&self) -> BTreeMap<Kind, String> {
+        let plugins = self.plugins.lock();
+        let active = plugins.iter().filter(|p| p.state == PluginState::Active);
+        active
+            .filter_map(|p| Some((p.kind?, p.name.clone())))
+            .collect()
+    }
+
+    fn set_routes(&self, routes: Routes) {
+        *self.routes.lock() = routes;
     }
 }
 

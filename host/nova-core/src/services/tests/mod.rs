@@ -10,6 +10,7 @@ mod leases;
 mod memories;
 mod optimize;
 mod resources;
+mod strategies;
 mod task_life;
 
 use std::collections::BTreeMap;

@@ -25,6 +25,7 @@ fn question() -> OptimizeRequest {
         communication: None,
         agents: None,
         strategy: None,
+        fallback: true,
         parameters: Map::new(),
         apply: false,
     }

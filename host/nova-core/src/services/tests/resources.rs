@@ -16,6 +16,7 @@ fn request(claims: Vec<Claim>) -> AllocateRequest {
         max_cost: None,
         dry_run: false,
         strategy: None,
+        fallback: true,
         parameters: Map::new(),
     }
 }

@@ -1,0 +1,237 @@
+//! Strategies: which plugin serves which kind, changed while the daemon runs.
+//!
+//! A change is written with its event first, then the runtime takes it over at once, together
+//! with what is loaded: a call sees the routes before it or after it, never a mixture.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::Ports;
+use crate::domain::{Domain, EventKind, KeyId, NewEvent, Timestamp};
+use crate::error::{Error, Result, object};
+use crate::ports::{DatastoreExt, ReadCost};
+use crate::strategy::Kind;
+use crate::strategy::route::{DOMAIN_ROUTES_MAX, KindRoute, StoredRoute, check_plugin_name};
+
+/// What is to change of a kind's routes; what is none stays.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct RouteChange {
+    /// Who serves by default; inner none = whom the configuration names.
+    pub default: Option<Option<String>>,
+    /// Who serves in single domains, in place of all such routes.
+    pub domains: Option<BTreeMap<Domain, String>>,
+}
+
+/// The routes of a kind, as an operator sees them.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RouteView {
+    /// Of which kind.
+    pub kind: Kind,
+    /// Whom the configuration names: the end of every fallback chain. None = nobody.
+    pub configured: Option<String>,
+    /// Who serves by default. None = nobody.
+    pub default: Option<String>,
+    /// Who serves in single domains.
+    pub domains: BTreeMap<Domain, String>,
+    /// Rises by one with every change; 0 = never changed.
+    pub version: u64,
+    /// The last change.
+    pub updated_at: Option<Timestamp>,
+    /// The key that made it; none = nobody, or the daemon.
+    pub updated_by: Option<KeyId>,
+}
+
+/// Looks at routes and changes them.
+pub struct StrategyService {
+    ports: Ports,
+    /// One change at a time: the runtime takes them over in the order in which they were written.
+    changing: Mutex<()>,
+}
+
+impl StrategyService {
+    pub(super) fn new(ports: Ports) -> Self {
+        Self {
+            ports,
+            changing: Mutex::default(),
+        }
+    }
+
+    /// Gives the runtime what is stored. To be called once before serving.
+    ///
+    /// # Errors
+    /// The datastore's.
+    pub async fn load(&self) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        let stored = self.stored().await?;
+        self.take_over(&stored);
+        Ok(())
+    }
+
+    /// The routes of every kind.
+    ///
+    /// # Errors
+    /// The datastore's.
+    pub async fn list(&self) -> Result<Vec<RouteView>> {
+        Ok(self.views(self.stored().await?))
+    }
+
+    /// Changes routes, all or none, and gives those of every kind.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for a plugin that is not loaded, or that decides something else.
+    pub async fn change(
+        &self,
+        by: Option<KeyId>,
+        changes: BTreeMap<Kind, RouteChange>,
+    ) -> Result<Vec<RouteView>> {
+        for (kind, change) in &changes {
+            self.check(*kind, change)?;
+        }
+        let _changing = self.changing.lock().await;
+        let configured = self.ports.runtime.configured();
+        let job = move |tx: &mut dyn crate::ports::WriteTx, at| {
+            let mut all = tx.strategy_routes()?;
+            for (kind, change) in changes {
+                let place = all.iter().position(|r| r.kind == kind);
+                let before = place.map_or_else(|| StoredRoute::new(kind), |i| all[i].clone());
+                let mut after = before.clone();
+                change.apply(&mut after.route);
+                if after.route == before.route {
+                    continue;
+                }
+                (after.version, after.updated_at, after.updated_by) = (before.version + 1, at, by);
+                for detail in steps(kind, &before.route, &after.route, configured.get(&kind), by) {
+                    let event = NewEvent::new(EventKind::StrategyRouteChanged, 1.0)
+                        .with_detail(object(detail));
+                    tx.append_daemon_event(at, &event)?;
+                }
+                tx.put_strategy_route(&after)?;
+                match place {
+                    Some(i) => all[i] = after,
+                    None => all.push(after),
+                }
+            }
+            Ok(all)
+        };
+        let stored = self.ports.write(job).await?;
+        self.take_over(&stored);
+        Ok(self.views(stored))
+    }
+
+    async fn stored(&self) -> Result<Vec<StoredRoute>> {
+        let store = &self.ports.store;
+        store.read(ReadCost::Point, |tx| tx.strategy_routes()).await
+    }
+
+    fn take_over(&self, stored: &[StoredRoute]) {
+        let routes = stored.iter().map(|r| (r.kind, r.route.clone())).collect();
+        self.ports.runtime.set_routes(routes);
+    }
+
+    fn views(&self, stored: Vec<StoredRoute>) -> Vec<RouteView> {
+        let mut configured = self.ports.runtime.configured();
+        let mut stored: BTreeMap<Kind, StoredRoute> =
+            stored.into_iter().map(|r| (r.kind, r)).collect();
+        let view = |kind| {
+            let of = stored
+                .remove(&kind)
+                .unwrap_or_else(|| StoredRoute::new(kind));
+            let configured = configured.remove(&kind);
+            RouteView {
+                kind,
+                default: of.route.default.or_else(|| configured.clone()),
+                configured,
+                domains: of.route.domains,
+                version: of.version,
+                updated_at: (of.version > 0).then_some(of.updated_at),
+                updated_by: of.updated_by,
+            }
+        };
+        Kind::ALL.into_iter().map(view).collect()
+    }
+
+    fn check(&self, kind: Kind, change: &RouteChange) -> Result<()> {
+        if let Some(Some(name)) = &change.default {
+            self.check_plugin(kind, &format!("strategies.{kind}.default"), name)?;
+        }
+        let Some(domains) = &change.domains else {
+            return Ok(());
+        };
+        if domains.len() > DOMAIN_ROUTES_MAX {
+            return Err(Error::field(
+                format!("strategies.{kind}.domains"),
+                format!(
+                    "at most {DOMAIN_ROUTES_MAX} domains may have a route of their own, got {}",
+                    domains.len()
+                ),
+            ));
+        }
+        domains.iter().try_for_each(|(domain, name)| {
+            self.check_plugin(kind, &format!("strategies.{kind}.domains.{domain}"), name)
+        })
+    }
+
+    /// Refuses a plugin that could not serve now.
+    fn check_plugin(&self, kind: Kind, field: &str, name: &str) -> Result<()> {
+        check_plugin_name(field, name)?;
+        let plugins = self.ports.runtime.plugins();
+        let mut serving = plugins
+            .iter()
+            .filter(|p| p.kind == Some(kind) && p.is_serving());
+        if serving.clone().any(|p| p.name == name) {
+            return Ok(());
+        }
+        let loaded: Vec<&str> = serving.by_ref().map(|p| p.name.as_str()).collect();
+        let loaded = if loaded.is_empty() {
+            "none".to_owned()
+        } else {
+            loaded.join(", ")
+        };
+        Err(Error::field(
+            field,
+            format!("no {kind} is called '{name}'; loaded: {loaded}"),
+        ))
+    }
+}
+
+impl RouteChange {
+    fn apply(self, route: &mut KindRoute) {
+        if let Some(default) = self.default {
+            route.default = default;
+        }
+        if let Some(domains) = self.domains {
+            route.domains = domains;
+        }
+    }
+}
+
+/// What changed between two states, one detail for each route.
+fn steps(
+    kind: Kind,
+    before: &KindRoute,
+    after: &KindRoute,
+    configured: Option<&String>,
+    by: Option<KeyId>,
+) -> Vec<Value> {
+    let detail = |domain: Option<&Domain>, from: Option<&String>, to: Option<&String>| {
+        json!({
+            "kind": kind, "change": "route", "domain": domain, "from": from, "to": to, "plugin": to, "by": by,
+        })
+    };
+    let mut steps = Vec::new();
+    if before.default != after.default {
+        let of = |route: &KindRoute| route.default.clone().or_else(|| configured.cloned());
+        steps.push(detail(None, of(before).as_ref(), of(after).as_ref()));
+    }
+    let domains: std::collections::BTreeSet<&Domain> =
+        before.domains.keys().chain(after.domains.keys()).collect();
+    for domain in domains {
+        let (from, to) = (before.domains.get(domain), after.domains.get(domain));
+        if from != to {
+            steps.push(detail(Some(domain), from, to));
+        }
+    }
+    steps
+}

@@ -1,0 +1,324 @@
+//! One decision: the routed revision is asked, and others in its place when it fails.
+//!
+//! Each attempt waits its turn for a bounded time and holds its revision, so that a swap in the
+//! meantime does not concern it. A typed refusal is an answer and ends the search; a full queue says
+//! nothing about the revision and ends it too. Revisions whose breaker is open are passed over
+//! as long as another may answer.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use metrics::counter;
+use nova_core::ports::runtime::{Route, StrategyUse};
+use nova_core::ports::{Call, Decided};
+use nova_core::strategy::{CallError, Kind};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
+
+use crate::breaker::Pass;
+use crate::error::Failure;
+use crate::invoke::Answer;
+use crate::processor::Trouble;
+use crate::registry::Revision;
+use crate::routing::Candidate;
+use crate::runtime::Runtime;
+use crate::stats::Ending;
+
+/// Revisions that one call may ask: each may take its whole deadline.
+const ATTEMPTS_MAX: usize = 3;
+
+/// Why a candidate gave no answer.
+enum Miss {
+    /// It failed, or would not take the problem: another may answer.
+    Failed(CallError),
+    /// Nobody is to be asked further.
+    Ended(CallError),
+}
+
+impl Runtime {
+    /// Decides: `ask` puts the question to the revision of a ticket, and ends the ticket.
+    pub(crate) async fn decide<A, F, Asked>(
+        &self,
+        kind: Kind,
+        call: &Call,
+        input_bytes: usize,
+        ask: F,
+    ) -> Result<Decided<A>, CallError>
+    where
+        F: Fn(Ticket) -> Asked,
+        Asked: Future<Output = Result<Ended<A>, CallError>>,
+    {
+        let began = Instant::now();
+        let snapshot = self.registry.snapshot_full();
+        let mut failed: Vec<(Arc<Revision>, bool)> = Vec::new();
+        let mut tried: Vec<Arc<Revision>> = Vec::new();
+        let mut first: Option<CallError> = None;
+        let mut why = String::new();
+        let mut passed_over: Option<Candidate> = None;
+        let mut next = match snapshot.routed(kind, call) {
+            Ok(candidate) => Some(candidate),
+            Err(error @ CallError::Unavailable(_)) if call.fallback => {
+                why = error.to_string();
+                first = Some(error);
+                snapshot.fallback(kind, call, &tried)
+            }
+            Err(error) => return Err(error),
+        };
+        loop {
+            let last_resort = next.is_none();
+            let Some(candidate) = next.take().or_else(|| passed_over.take()) else {
+                break;
+            };
+            let (revision, route) = (Arc::clone(&candidate.revision), candidate.route);
+            if !last_resort {
+                tried.push(Arc::clone(&revision));
+            }
+            let pass = match revision.breaker.ask(Instant::now()) {
+                Ok(pass) => Some(pass),
+                Err(_) if last_resort || !call.fallback => None,
+                Err(words) => {
+                    note(
+                        &mut why,
+                        &format!(
+                            "{} is not asked: its breaker is open; last {words}",
+                            name_of(&revision)
+                        ),
+                    );
+                    passed_over.get_or_insert(candidate);
+                    next = snapshot.fallback(kind, call, &tried);
+                    continue;
+                }
+            };
+            match self.attempt(&revision, pass, input_bytes, &ask).await {
+                Ok(answer) => {
+                    let degraded = (route == Route::Fallback).then_some(why);
+                    if degraded.is_some() {
+                        counter!("nova_decisions_degraded_total", "kind" => kind.as_str(), "plugin" => revision.unit.plugin.to_string()).increment(1);
+                    }
+                    let strategy = provenance(&revision, route, began, degraded);
+                    return Ok(Decided { answer, strategy });
+                }
+                // A full queue behind a failure: the failure tells more.
+                Err(Miss::Ended(error @ CallError::Unavailable(_))) => {
+                    return Err(first.unwrap_or(error));
+                }
+                Err(Miss::Ended(error)) => return Err(error),
+                Err(Miss::Failed(error)) => {
+                    note(&mut why, &error.to_string());
+                    failed.push((revision, pass.is_some()));
+                    first.get_or_insert(error);
+                }
+            }
+            if !call.fallback || last_resort || failed.len() >= ATTEMPTS_MAX {
+                break;
+            }
+            next = snapshot.fallback(kind, call, &tried);
+        }
+        Err(first.unwrap_or_else(|| {
+            CallError::Unavailable(format!("no plugin can serve as {kind} now"))
+        }))
+    }
+
+    async fn attempt<A, F, Asked>(
+        &self,
+        revision: &Arc<Revision>,
+        pass: Option<Pass>,
+        input_bytes: usize,
+        ask: &F,
+    ) -> Result<A, Miss>
+    where
+        F: Fn(Ticket) -> Asked,
+        Asked: Future<Output = Result<Ended<A>, CallError>>,
+    {
+        let guard = Guard {
+            revision: Arc::clone(revision),
+            pass,
+        };
+        let ticket = self.admit(guard, input_bytes).await?;
+        let ended = ask(ticket).await.map_err(Miss::Ended)?;
+        ended.0
+    }
+
+    /// Waits for the call's turn.
+    async fn admit(&self, guard: Guard, input_bytes: usize) -> Result<Ticket, Miss> {
+        let began = Instant::now();
+        if self.closing.load(Relaxed) {
+            let what = "the strategy runtime is shutting down".to_owned();
+            return Err(Miss::Ended(CallError::Unavailable(what)));
+        }
+        let revision = &guard.revision;
+        let limits = &revision.unit.limits;
+        if input_bytes as u64 > limits.input_bytes {
+            let reason = format!(
+                "the problem has {input_bytes} bytes, at most {} are allowed",
+                limits.input_bytes
+            );
+            let error = Failure::failed("input", reason)
+                .of(&revision.unit.plugin, revision.status.revision);
+            return Err(Miss::Failed(error));
+        }
+        let wait = Duration::from_millis(limits.queue_ms);
+        let Some(permits) = turns(&[&revision.turns, &self.instances], wait).await else {
+            revision.stats.record(Ending::Unavailable, began.elapsed());
+            let what = format!(
+                "'{}' has no turn free within {} ms",
+                revision.unit.plugin, limits.queue_ms
+            );
+            return Err(Miss::Ended(CallError::Unavailable(what)));
+        };
+        revision.in_flight.fetch_add(1, Relaxed);
+        Ok(Ticket {
+            guard,
+            began,
+            _permits: permits,
+        })
+    }
+}
+
+/// Adds a reason to those before it.
+fn note(why: &mut String, reason: &str) {
+    if !why.is_empty() {
+        why.push_str("; then ");
+    }
+    why.push_str(reason);
+}
+
+fn name_of(revision: &Revision) -> String {
+    format!(
+        "'{}' (revision {})",
+        revision.unit.plugin, revision.status.revision
+    )
+}
+
+fn provenance(
+    revision: &Revision,
+    route: Route,
+    began: Instant,
+    degraded: Option<String>,
+) -> StrategyUse {
+    StrategyUse {
+        kind: revision.kind,
+        plugin: revision.unit.plugin.to_string(),
+        version: revision.status.version.clone(),
+        digest: revision.status.digest.clone(),
+        revision: revision.status.revision,
+        route,
+        elapsed_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+        decision_id: Uuid::now_v7().to_string(),
+        degraded,
+    }
+}
+
+/// A permit of each, in order, within `wait` altogether.
+async fn turns<const N: usize>(
+    of: &[&Arc<Semaphore>; N],
+    wait: Duration,
+) -> Option<[OwnedSemaphorePermit; N]> {
+    let all = of
+        .each_ref()
+        .map(|semaphore| Arc::clone(semaphore).acquire_owned());
+    let taken = tokio::time::timeout(wait, async {
+        let mut permits = Vec::with_capacity(N);
+        for permit in all {
+            permits.push(permit.await.ok()?);
+        }
+        permits.try_into().ok()
+    });
+    taken.await.ok()?
+}
+
+/// A revision that is to be asked. Gives its leave back when nothing comes of it.
+struct Guard {
+    revision: Arc<Revision>,
+    pass: Option<Pass>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(pass) = self.pass.take() {
+            self.revision.breaker.abandoned(pass);
+        }
+    }
+}
+
+/// A call that was let in.
+pub(crate) struct Ticket {
+    guard: Guard,
+    began: Instant,
+    _permits: [OwnedSemaphorePermit; 2],
+}
+
+/// How a call that was let in ended.
+pub(crate) struct Ended<A>(Result<A, Miss>);
+
+impl Ticket {
+    /// The revision to ask.
+    pub(crate) fn revision(&self) -> &Arc<Revision> {
+        &self.guard.revision
+    }
+
+    /// Counts the call, tells the breaker, and sorts its outcome.
+    pub(crate) fn end<A>(mut self, outcome: Result<Answer<A>, Trouble>) -> Ended<A> {
+        let pass = self.guard.pass.take();
+        let revision = self.revision();
+        let (plugin, number) = (&revision.unit.plugin, revision.status.revision);
+        let took = self.began.elapsed();
+        let ending = match &outcome {
+            Ok(Ok(_)) => Ending::Answered,
+            Ok(Err(_)) => Ending::Refused,
+            Err(Trouble::Guest(Failure::Failed { .. })) => Ending::Failed,
+            Err(Trouble::Guest(Failure::Timeout { .. })) => Ending::TimedOut,
+            Err(_) => Ending::Unavailable,
+        };
+        if !matches!(outcome, Err(Trouble::Datastore(_))) {
+            revision.stats.record(ending, took);
+        }
+        if let Some(pass) = pass {
+            match (ending, &outcome) {
+                (Ending::Answered | Ending::Refused, _) => revision.breaker.succeeded(pass),
+                (_, Err(Trouble::Guest(failure))) if ending != Ending::Unavailable => {
+                    let words = failure.to_string();
+                    if revision.breaker.failed(pass, Instant::now(), &words) {
+                        tracing::warn!(
+                            plugin = &**plugin,
+                            revision = number,
+                            failure = words,
+                            "breaker opened: the revision fails too often"
+                        );
+                        counter!("nova_breaker_opened_total", "plugin" => plugin.to_string())
+                            .increment(1);
+                    }
+                }
+                _ => revision.breaker.abandoned(pass),
+            }
+        }
+        Ended(match outcome {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(refusal)) => Err(Miss::Ended(CallError::Refused {
+                plugin: plugin.to_string(),
+                refusal,
+            })),
+            Err(Trouble::Guest(failure @ Failure::Busy(_))) => {
+                Err(Miss::Ended(failure.of(plugin, number)))
+            }
+            Err(Trouble::Guest(failure)) => {
+                tracing::warn!(plugin = &**plugin, revision = number, failure = %failure, "strategy call failed");
+                Err(Miss::Failed(failure.of(plugin, number)))
+            }
+            Err(Trouble::Datastore(nova_core::Error::Unavailable { message, .. })) => {
+                Err(Miss::Ended(CallError::Unavailable(message)))
+            }
+            Err(Trouble::Datastore(error)) => {
+                Err(Miss::Ended(CallError::Internal(Box::new(error))))
+            }
+        })
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.guard.revision.in_flight.fetch_sub(1, Relaxed);
+    }
+}
