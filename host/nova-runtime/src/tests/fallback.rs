@@ -6,9 +6,9 @@ use nova_core::strategy::route::{KindRoute, Routes};
 use super::*;
 use crate::BreakerConfig;
 
-/// A build that traps when the problem's seed is 2001; other builds answer that.
+/// A build that traps when the problem's seed is 901; other builds answer that.
 fn flawed(version: &str) -> Vec<u8> {
-    allocator_with(version, &[("(i32.const 1001)", "(i32.const 2001)")])
+    allocator_with(version, &[("(i32.const 1001)", "(i32.const 901)")])
 }
 
 fn routes(default: Option<&str>, domains: &[(&str, &str)]) -> Routes {
@@ -44,7 +44,7 @@ async fn a_failure_is_answered_by_the_previous_revision_then_by_the_configured_p
     let sound = allocate(&runtime, 0).await.unwrap().strategy;
     assert_eq!((sound.route, sound.degraded), (Route::Default, None));
 
-    let used = allocate(&runtime, 2001).await.unwrap().strategy;
+    let used = allocate(&runtime, 901).await.unwrap().strategy;
     assert_eq!((used.route, used.revision), (Route::Fallback, 1));
     let why = used.degraded.unwrap();
     assert!(
@@ -55,7 +55,7 @@ async fn a_failure_is_answered_by_the_previous_revision_then_by_the_configured_p
 
     // Another plugin is routed: the configured one is the end of its chain.
     runtime.set_routes(routes(Some("other"), &[]));
-    let used = allocate(&runtime, 2001).await.unwrap().strategy;
+    let used = allocate(&runtime, 901).await.unwrap().strategy;
     assert_eq!((used.plugin.as_str(), used.revision), ("guest", 1));
     let why = used.degraded.unwrap();
     assert!(
@@ -69,14 +69,14 @@ async fn a_failure_is_answered_by_the_previous_revision_then_by_the_configured_p
         strategy: Some("other".to_owned()),
         ..call()
     };
-    let used = allocate_as(&runtime, named.clone(), 2001).await.unwrap();
+    let used = allocate_as(&runtime, named.clone(), 901).await.unwrap();
     assert_eq!(used.strategy.route, Route::Fallback);
     let alone = Call {
         fallback: false,
         ..named
     };
     assert!(matches!(
-        allocate_as(&runtime, alone, 2001).await,
+        allocate_as(&runtime, alone, 901).await,
         Err(CallError::Failed { plugin, cause: "trap", .. }) if plugin == "other"
     ));
     // Everybody fails: the routed one's failure is told. A refusal is an answer.
@@ -152,12 +152,12 @@ async fn an_open_breaker_spares_the_revision_and_trials_close_it_again() {
 
     for _ in 0..3 {
         assert_eq!(breaker(), BreakerState::Closed);
-        allocate(&runtime, 2001).await.unwrap();
+        allocate(&runtime, 901).await.unwrap();
     }
     let opened = Instant::now();
     assert_eq!(breaker(), BreakerState::Open);
     let before = calls();
-    let used = allocate(&runtime, 2001).await.unwrap().strategy;
+    let used = allocate(&runtime, 901).await.unwrap().strategy;
     if opened.elapsed() < Duration::from_millis(200) {
         assert_eq!(calls().errors, before.errors, "it was not asked");
         let why = used.degraded.unwrap();
