@@ -7,6 +7,8 @@ mod auth;
 mod errors;
 mod flows;
 mod leases;
+mod live;
+mod measure;
 mod memory;
 mod plugins;
 mod resources;

@@ -6,6 +6,7 @@ mod daemon;
 mod plan;
 mod shared_data;
 mod tools;
+mod socket;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ pub use daemon::{ADMIN_KEY, Daemon, Options, nova};
 pub use plan::{Problem, check_plan};
 pub use shared_data::shared_data;
 pub use tools::tool;
+pub use socket::Socket;
 
 /// The repository's root.
 pub fn root() -> PathBuf {

@@ -15,6 +15,7 @@ mod problem;
 pub mod router;
 pub mod serve;
 mod wire;
+mod ws;
 
 #[cfg(test)]
 mod tests;
@@ -26,11 +27,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use nova_core::Clock;
 use nova_core::services::Services;
 
-pub use middleware::{AccessSample, DURATION_BUCKETS_S, DURATION_METRIC, describe_metrics};
+pub use middleware::{AccessSample, DURATION_BUCKETS_S, DURATION_METRIC};
 pub use openapi::openapi;
 pub use problem::Code;
 pub use router::router;
 pub use serve::{Drained, ServeConfig, Tls, TlsError, TlsFiles, serve};
+pub use ws::{SocketConfig, Sockets};
 
 /// The version in answers.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -47,6 +49,15 @@ pub struct ApiState {
     pub metrics: PrometheusHandle,
     /// The time in answers.
     pub clock: Arc<dyn Clock>,
+    /// The WebSockets.
+    pub sockets: Arc<Sockets>,
+}
+
+/// Tells the installed recorder what this crate's metrics mean. The recorder must be installed before the
+/// router is built, since handles are bound then.
+pub fn describe_metrics() {
+    middleware::describe_metrics();
+    ws::describe_metrics();
 }
 
 /// Limits and switches of the edge.

@@ -21,6 +21,7 @@ use crate::problem::Code;
 use crate::router::{self, Access, RouteSpec};
 use crate::wire::error::ErrorAnswer;
 use crate::wire::schema::{Name, VersionTag, WindowSeconds};
+use crate::ws::{ClientMessage, ServerMessage};
 use crate::{Shared, VERSION};
 
 const ABOUT: &str = "\
@@ -132,6 +133,12 @@ impl Document {
         self.schemas
             .push(("Error".to_owned(), ErrorAnswer::schema()));
         ErrorAnswer::schemas(&mut self.schemas);
+        // No operation has these as a body: they go over the WebSocket.
+        let client = (ClientMessage::name().into_owned(), ClientMessage::schema());
+        let server = (ServerMessage::name().into_owned(), ServerMessage::schema());
+        self.schemas.extend([client, server]);
+        ClientMessage::schemas(&mut self.schemas);
+        ServerMessage::schemas(&mut self.schemas);
         // What only parameters refer to, which utoipa does not collect.
         self.schemas.extend([
             (Name::name().into_owned(), Name::schema()),

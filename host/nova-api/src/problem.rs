@@ -187,6 +187,16 @@ impl Problem {
         self.0.code
     }
 
+    /// The text for people.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Machine-readable parts.
+    pub(crate) fn details(&self) -> &Map<String, Value> {
+        &self.0.details
+    }
+
     /// The whole answer.
     pub(crate) fn render(&self, request_id: &str, at: Timestamp) -> Response {
         let code = self.0.code.as_str();
@@ -302,10 +312,5 @@ impl Problem {
     /// The field to blame.
     pub(crate) fn field(&self) -> Option<&str> {
         self.0.details.get("field").and_then(Value::as_str)
-    }
-
-    /// The text for people.
-    pub(crate) fn message(&self) -> &str {
-        &self.0.message
     }
 }

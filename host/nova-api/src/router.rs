@@ -108,6 +108,8 @@ route_table! {
     GET "/api/analytics/flows", READ => analytics::flows;
     GET "/api/analytics/agents", READ => analytics::agents;
     GET "/api/analytics/resources", READ => analytics::resources;
+    POST "/api/analytics/metrics", WRITE => analytics::record;
+    GET "/api/analytics/ws", READ => live::socket;
 
     POST "/api/orchestration/tasks", WRITE => tasks::create;
     GET "/api/orchestration/tasks", READ => tasks::list;

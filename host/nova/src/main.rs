@@ -10,6 +10,7 @@ mod import;
 mod memory;
 mod plugin_events;
 mod reload;
+mod sockets;
 mod telemetry;
 mod transport;
 mod wiring;

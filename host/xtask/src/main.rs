@@ -120,6 +120,11 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Bench { name } => {
             plugins::stage_defaults(&sh)?;
+            // The daemon itself, for the benchmarks that look at it from outside.
+            sh.step(
+                "build the daemon",
+                &mut cargo(["build", "--release", "--workspace"]),
+            )?;
             let name = name.as_deref().unwrap_or("*");
             sh.step(
                 "run the benchmarks",

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use cpu_time::ProcessTime;
-use nova_api::{ApiConfig, ApiState, ServeConfig};
+use nova_api::{ApiConfig, ApiState, ServeConfig, SocketConfig, Sockets};
 use nova_core::services::{NewKey, NewResource, Services};
 use nova_core::{
     Domain, DomainSet, NewAgent, NewFlow, NewFlowTask, NewTask, Permission, SystemClock,
@@ -25,11 +25,16 @@ pub(crate) async fn run(services: &Services) {
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
         .install_recorder()
         .unwrap();
+    let clock = Arc::new(SystemClock);
+    let sockets = Sockets::start(services, clock, SocketConfig::default())
+        .await
+        .unwrap();
     let app = nova_api::router(ApiState {
         services: services.clone(),
         config: ApiConfig::default(),
         metrics,
         clock: Arc::new(SystemClock),
+        sockets,
     });
     let nova = spawn(app).await;
     let key = format!("X-API-Key: {secret}\r\n");

@@ -10,11 +10,12 @@ use utoipa::IntoParams;
 
 use super::ROUTED;
 use crate::Shared;
-use crate::extract::{Actor, PathName, Query, find_id};
+use crate::extract::{Actor, Json, PathName, Query, find_id};
 use crate::openapi::Decides;
 use crate::problem::Problem;
 use crate::wire::analytics::{AnalyticsAnswer, ReportQuery};
 use crate::wire::answer::Answer;
+use crate::wire::measure::{MetricsAnswer, MetricsBody};
 
 /// Which flow.
 #[derive(Deserialize, IntoParams)]
@@ -80,6 +81,34 @@ pub(crate) async fn resources(
     Query(query): Query<ReportQuery>,
 ) -> Result<Answer<AnalyticsAnswer>, Problem> {
     report::<ResourceId>(&state, actor, Scope::Resources, subject.resource_id, query).await
+}
+
+/// Record user metrics.
+///
+/// Numbers that the client measured itself, such as tokens or temperatures. Reports show them under their names
+/// beside what they compute, with forecasts and anomalies.
+#[utoipa::path(post, path = ROUTED, tag = "analytics", operation_id = "record_metrics", request_body = MetricsBody, responses(
+    (status = 200, description = "All of them are recorded", body = MetricsAnswer),
+))]
+pub(crate) async fn record(
+    State(state): State<Shared>,
+    actor: Actor,
+    Json(body): Json<MetricsBody>,
+) -> Result<Answer<MetricsAnswer>, Problem> {
+    let measured = body.into_measurements();
+    let recorded = measured.len();
+    let seq = state
+        .services
+        .analytics
+        .record(&actor.domain, measured)
+        .await?;
+    Ok(Answer::ok(MetricsAnswer {
+        status: "recorded",
+        recorded,
+        seq,
+        confidence: 1.0,
+        timestamp: state.clock.now(),
+    }))
 }
 
 async fn report<T: PathName + Display>(

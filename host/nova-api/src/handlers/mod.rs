@@ -9,6 +9,7 @@ pub(crate) mod analytics;
 pub(crate) mod docs;
 pub(crate) mod flows;
 pub(crate) mod leases;
+pub(crate) mod live;
 pub(crate) mod memory;
 pub(crate) mod plugins;
 pub(crate) mod resources;

@@ -19,7 +19,8 @@ const REQUESTS_METRIC: &str = "nova_http_requests_total";
 const IN_FLIGHT_METRIC: &str = "nova_http_requests_in_flight";
 
 /// Statuses that Nova answers, and the last entry for any other.
-const STATUSES: [(u16, &str); 17] = [
+const STATUSES: [(u16, &str); 18] = [
+    (101, "101"),
     (200, "200"),
     (201, "201"),
     (204, "204"),
@@ -39,9 +40,8 @@ const STATUSES: [(u16, &str); 17] = [
     (0, "other"),
 ];
 
-/// Tells the installed recorder what the HTTP metrics mean. The recorder must be installed
-/// before the router is built, since handles are bound then.
-pub fn describe_metrics() {
+/// Tells the installed recorder what the HTTP metrics mean.
+pub(crate) fn describe_metrics() {
     metrics::describe_counter!(
         REQUESTS_METRIC,
         "HTTP requests answered, by method, route and status"

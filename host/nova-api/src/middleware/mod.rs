@@ -13,4 +13,5 @@ mod request_id;
 pub use access::AccessSample;
 pub(crate) use guard::{Guarded, Route};
 pub(crate) use meter::Meter;
-pub use meter::{DURATION_BUCKETS_S, DURATION_METRIC, describe_metrics};
+pub(crate) use meter::describe_metrics;
+pub use meter::{DURATION_BUCKETS_S, DURATION_METRIC};

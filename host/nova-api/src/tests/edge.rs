@@ -16,7 +16,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use nova_core::services::testing::Bench;
 use serde_json::json;
 
-use super::support::{TestApi, request};
+use super::support::{TestApi, request, sockets};
 use crate::middleware::{Guarded, Meter, Route};
 use crate::router::Access;
 use crate::{ApiConfig, ApiState, Shared};
@@ -224,6 +224,7 @@ async fn a_panic_is_an_internal_error_and_the_next_request_is_served() {
         config: ApiConfig::default(),
         metrics: PrometheusBuilder::new().build_recorder().handle(),
         clock: bench.clock.clone(),
+        sockets: sockets(&bench).await,
     });
     let route = || {
         let meter = Meter::new("GET", "/panics");
@@ -261,6 +262,7 @@ async fn requests_are_counted_by_route_and_status() {
         },
         metrics: recorder.handle(),
         clock: bench.clock.clone(),
+        sockets: sockets(&bench).await,
     });
     crate::describe_metrics();
     for path in [

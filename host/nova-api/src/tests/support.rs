@@ -16,7 +16,7 @@ use nova_core::{DomainSet, Permission};
 use serde_json::Value;
 use tower::ServiceExt;
 
-use crate::{ApiConfig, ApiState, router};
+use crate::{ApiConfig, ApiState, SocketConfig, Sockets, router};
 
 /// The interface with keys.
 pub(super) struct TestApi {
@@ -87,6 +87,7 @@ impl TestApi {
             config,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             clock: Arc::clone(&bench.clock) as Arc<dyn nova_core::Clock>,
+            sockets: sockets(&bench).await,
         };
         let mut api = Self {
             app: router(state),
@@ -139,6 +140,14 @@ impl TestApi {
     pub(super) async fn post(&self, path: &str, body: Value) -> Reply {
         self.call("POST", path, body).await
     }
+}
+
+/// WebSockets with the default limits.
+pub(super) async fn sockets(bench: &Bench) -> Arc<Sockets> {
+    let clock = Arc::clone(&bench.clock) as Arc<dyn nova_core::Clock>;
+    Sockets::start(&bench.services, clock, SocketConfig::default())
+        .await
+        .unwrap()
 }
 
 /// A request, with a key or without.

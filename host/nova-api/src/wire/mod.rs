@@ -13,6 +13,7 @@ pub(crate) mod coordination;
 pub(crate) mod error;
 pub(crate) mod flow;
 pub(crate) mod lease;
+pub(crate) mod measure;
 pub(crate) mod memory;
 pub(crate) mod memory_body;
 pub(crate) mod object;

@@ -11,7 +11,7 @@ use crate::error::Error;
 /// Longest name that a client may choose, in bytes.
 pub const NAME_MAX_BYTES: usize = 128;
 
-fn check_name(what: &str, text: &str) -> Result<(), Error> {
+pub(super) fn check_name(what: &str, text: &str) -> Result<(), Error> {
     let fits = (1..=NAME_MAX_BYTES).contains(&text.len())
         && text
             .bytes()

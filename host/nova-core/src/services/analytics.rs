@@ -42,7 +42,7 @@ impl Default for AnalyticsRequest {
 
 /// Asks the analytics processor.
 pub struct AnalyticsService {
-    ports: Ports,
+    pub(super) ports: Ports,
 }
 
 impl AnalyticsService {

@@ -18,6 +18,7 @@ mod flows;
 mod health;
 mod keys;
 mod leases;
+mod measure;
 mod memory;
 mod optimize;
 mod plugins;
@@ -45,6 +46,7 @@ pub use keys::{KeyService, NewKey, SECRET_MAX_CHARS, SECRET_MIN_CHARS};
 pub use leases::{
     Heartbeat, LEASE_TASKS_MAX, LeaseConfig, LeaseRequest, LeaseService, Leased, Sweep,
 };
+pub use measure::{MEASUREMENTS_MAX, Measurement};
 pub use memory::{
     Consolidation, EmbeddingProgress, Found, MATCHES_MAX, MemoryConfig, MemoryService,
     QUERY_MAX_BYTES, Remembered, SearchRequest, SearchResult,

@@ -1,6 +1,8 @@
 //! Events into batches, indices in reports into ids.
 
-use nova_core::domain::{Event, EventKind, Timestamp};
+use std::collections::HashSet;
+
+use nova_core::domain::{Event, EventKind, Timestamp, USER_METRIC_PREFIX};
 use nova_core::strategy::analytics::{
     AnalyticsQuery, AnalyticsReport, Anomaly, Forecast, Insight, Metric, Scope, Series, Severity,
 };
@@ -157,6 +159,17 @@ pub(crate) fn query<'a>(
     }
 }
 
+/// A user metric's own name, where a guest knows it by its index only.
+fn user_metric(name: String, computed: &HashSet<String>, names: &Names) -> String {
+    let index = name.strip_prefix(USER_METRIC_PREFIX);
+    match index.and_then(|text| names.metrics.name(text.parse().ok()?)) {
+        // Recorded names are none of the usual ones; this processor has another.
+        Some(own) if computed.contains(own) => format!("{USER_METRIC_PREFIX}{own}"),
+        Some(own) => own.to_owned(),
+        None => name,
+    }
+}
+
 /// The guest's report with ids in place of indices; not yet checked otherwise.
 ///
 /// # Errors
@@ -177,12 +190,19 @@ pub(crate) fn report(
             )),
         }
     };
+    let computed: HashSet<String> = report
+        .metrics
+        .iter()
+        .filter(|m| !m.name.starts_with(USER_METRIC_PREFIX))
+        .map(|m| m.name.clone())
+        .collect();
+    let named = |name: String| user_metric(name, &computed, names);
     let fill = |text: &str| fill_placeholders(text, |word, index| names.by_word(word, index));
     Ok(AnalyticsReport {
         metrics: try_each(report.metrics, |m| {
             Ok(Metric {
                 subject: subject(&m.name, m.subject)?,
-                name: m.name,
+                name: named(m.name),
                 unit: m.unit,
                 value: m.value,
                 quantiles: m.quantiles,
@@ -192,7 +212,7 @@ pub(crate) fn report(
         series: try_each(report.series, |s| {
             Ok(Series {
                 subject: subject(&s.name, s.subject)?,
-                name: s.name,
+                name: named(s.name),
                 unit: s.unit,
                 start: timestamp(s.start_ms),
                 step_ms: s.step_ms,
@@ -202,7 +222,7 @@ pub(crate) fn report(
         forecasts: try_each(report.forecasts, |f| {
             Ok(Forecast {
                 subject: subject(&f.name, f.subject)?,
-                name: f.name,
+                name: named(f.name),
                 unit: f.unit,
                 start: timestamp(f.start_ms),
                 step_ms: f.step_ms,
@@ -216,7 +236,7 @@ pub(crate) fn report(
         anomalies: try_each(report.anomalies, |a| {
             Ok(Anomaly {
                 subject: subject(&a.name, a.subject)?,
-                name: a.name,
+                name: named(a.name),
                 at: timestamp(a.time_ms),
                 value: a.value,
                 expected: a.expected,
@@ -346,5 +366,23 @@ mod tests {
         let violation = report(insight(Some(0)), Scope::Flows, &Names::default(), 0).unwrap_err();
         assert_eq!(violation.rule, "known-subject");
         assert!(report(insight(None), Scope::Flows, &Names::default(), 0).is_ok());
+    }
+
+    #[test]
+    fn user_metrics_get_their_names_back() {
+        let mut names = Names::default();
+        names.metrics.index("load");
+        names.metrics.index("pressure");
+        let computed = HashSet::from(["pressure".to_owned()]);
+        let cases = [
+            ("user-metric-0", "load"),
+            ("user-metric-1", "user-metric-pressure"),
+            ("user-metric-2", "user-metric-2"),
+            ("user-metric-x", "user-metric-x"),
+            ("latency", "latency"),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(user_metric(given.to_owned(), &computed, &names), expected);
+        }
     }
 }

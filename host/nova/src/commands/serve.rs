@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use nova_api::{AccessSample, ApiConfig, ApiState};
+use nova_api::{AccessSample, ApiConfig, ApiState, Sockets};
 use nova_core::services::Services;
 use nova_core::{DomainSet, Permission, SystemClock};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use crate::config::{Config, Profile};
 use crate::datadir::DataDir;
 use crate::memory;
 use crate::reload::Live;
+use crate::sockets;
 use crate::telemetry::{self, Logs};
 use crate::transport;
 use crate::wiring::Parts;
@@ -62,6 +63,8 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
 
     let upkeep = tokio::spawn(telemetry::upkeep(metrics.clone()));
     let access_sample = AccessSample::new(config.log.access_sample);
+    let clock = Arc::new(SystemClock);
+    let sockets = Sockets::start(&parts.services, clock, sockets::limits(&config.websocket)).await?;
     let api = nova_api::router(ApiState {
         services: parts.services.clone(),
         config: ApiConfig {
@@ -72,6 +75,7 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
         },
         metrics,
         clock: Arc::new(SystemClock),
+        sockets: Arc::clone(&sockets),
     });
     let expiry_interval = Duration::from_millis(config.allocation.expire_interval_ms);
     let expiry = tokio::spawn(Parts::expire_allocations(
@@ -98,18 +102,23 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
     let url = format!("{scheme}://{address}");
     let ready = tokio::spawn(announce(parts.services.clone(), url));
 
-    let services = parts.services.clone();
+    let (services, draining) = (parts.services.clone(), Arc::clone(&sockets));
     let drain = async move {
         ended().await;
         tracing::info!("draining");
         services.health.drain();
+        draining.drain();
     };
     let serving = transport::serving(&config, tls.clone())?;
     let renewal = tokio::spawn(transport::watch_certificate(
         tls,
         Duration::from_millis(config.server.tls.scan_interval_ms),
     ));
+    let grace = serving.grace;
     nova_api::serve(listener, api, serving, drain).await;
+    if tokio::time::timeout(grace, sockets.closed()).await.is_err() {
+        tracing::warn!("the grace period is over; WebSockets are cut off");
+    }
     for task in [
         expiry,
         ready,

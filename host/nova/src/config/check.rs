@@ -76,6 +76,7 @@ impl Config {
             ),
         ];
         self.check_breaker()?;
+        self.websocket.check()?;
         self.check_leases()?;
         self.check_memory()?;
         if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {

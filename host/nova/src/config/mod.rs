@@ -6,6 +6,7 @@ mod check;
 mod effective;
 mod model;
 mod sources;
+mod websocket;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use effective::{Effective, as_toml};
-pub(crate) use model::{Config, LogFormat, Memory};
+pub(crate) use model::{Config, LogFormat, Memory, WebSocket};
 pub(crate) use sources::Overrides;
 
 /// What `SIGHUP` takes over; every other key needs a restart.

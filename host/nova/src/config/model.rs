@@ -51,6 +51,7 @@ section!(Config {
     allocation: Allocation = Allocation::default(),
     leases: Leases = Leases::default(),
     memory: Memory = Memory::default(),
+    websocket: WebSocket = WebSocket::default(),
     log: Log = Log::default(),
 });
 
@@ -162,6 +163,20 @@ section!(Memory {
     consolidate_after_s: f64 = 300.0,
     episode_retention_s: f64 = f64::INFINITY,
     episode_keep_importance: f64 = 0.8,
+});
+
+section!(WebSocket {
+    sockets_max: u32 = 10_000,
+    sockets_per_key_max: u32 = 10_000,
+    message_max_bytes: u64 = 16 * 1024,
+    subscriptions_max: u32 = 24,
+    streams_max: u32 = 2000,
+    questions_max: u32 = 256,
+    queue_len: u32 = 256,
+    replay_max_events: u64 = 100_000,
+    interval_min_ms: u64 = 250,
+    ping_interval_ms: u64 = 20_000,
+    silent_ms: u64 = 60_000,
 });
 
 section!(Log {

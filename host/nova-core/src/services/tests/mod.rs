@@ -7,6 +7,7 @@ mod events;
 mod flows;
 mod keys;
 mod leases;
+mod measure;
 mod memories;
 mod optimize;
 mod resources;
