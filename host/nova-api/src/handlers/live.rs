@@ -17,6 +17,7 @@ use crate::ws;
 /// A refused message is answered with `error` and the socket stays open. A reader that is too slow misses
 /// messages and is told with `lagged`; whoever connects again subscribes with `since_seq` to get what it missed.
 #[utoipa::path(get, path = ROUTED, tag = "analytics", operation_id = "analytics_socket",
+    params(("ticket" = Option<String>, Query, description = "A one-time ticket, in place of a key, for browsers, which cannot send one; see `POST /api/auth/tickets`")),
     responses((status = 101, description = "The connection speaks WebSocket from here on; see `x-client-message` and `x-server-message`")),
     extensions(
         ("x-client-message" = json!({"$ref": "#/components/schemas/ClientMessage"})),
