@@ -5,8 +5,8 @@ mod client;
 mod daemon;
 mod plan;
 mod shared_data;
-mod tools;
 mod socket;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,8 +15,8 @@ pub use client::{Answer, Client};
 pub use daemon::{ADMIN_KEY, Daemon, Options, nova};
 pub use plan::{Problem, check_plan};
 pub use shared_data::shared_data;
-pub use tools::tool;
 pub use socket::Socket;
+pub use tools::tool;
 
 /// The repository's root.
 pub fn root() -> PathBuf {

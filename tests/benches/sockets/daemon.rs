@@ -54,12 +54,19 @@ impl Daemon {
 
     /// Records user metrics, whose value is the time since `start` in milliseconds.
     pub(crate) async fn record(&self, count: u32, start: Instant) {
-        let (agent, url) = (self.agent.clone(), format!("http://{}/api/analytics/metrics", self.address));
+        let (agent, url) = (
+            self.agent.clone(),
+            format!("http://{}/api/analytics/metrics", self.address),
+        );
         let post = move || {
             let value = start.elapsed().as_secs_f64() * 1000.0;
             let metrics = (0..count).map(|_| json!({"name": "benchmark", "value": value}));
             let body = json!({"metrics": metrics.collect::<Vec<Value>>()});
-            let answer = agent.post(&url).header("X-API-Key", KEY).send_json(body).unwrap();
+            let answer = agent
+                .post(&url)
+                .header("X-API-Key", KEY)
+                .send_json(body)
+                .unwrap();
             assert_eq!(answer.status(), 200);
         };
         tokio::task::spawn_blocking(post).await.unwrap();
@@ -67,15 +74,27 @@ impl Daemon {
 
     pub(crate) fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() << 10
+        let line = status
+            .lines()
+            .find_map(|l| l.strip_prefix("VmRSS:"))
+            .unwrap();
+        line.trim()
+            .trim_end_matches(" kB")
+            .trim()
+            .parse::<u64>()
+            .unwrap()
+            << 10
     }
 
     /// CPU time so far, in seconds.
     pub(crate) fn cpu_s(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let fields = stat.rsplit_once(") ").unwrap().1.split(' ');
-        let ticks: u64 = fields.skip(11).take(2).map(|t| t.parse::<u64>().unwrap()).sum();
+        let ticks: u64 = fields
+            .skip(11)
+            .take(2)
+            .map(|t| t.parse::<u64>().unwrap())
+            .sum();
         // Linux counts in hundredths of a second.
         ticks as f64 / 100.0
     }

@@ -27,10 +27,18 @@ const SETTLE: Duration = Duration::from_secs(60);
 fn main() {
     let numbers: Vec<u32> = std::env::args().filter_map(|a| a.parse().ok()).collect();
     let number = |at: usize, default| numbers.get(at).copied().unwrap_or(default);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     runtime.unwrap().block_on(async {
         let daemon = Daemon::start();
-        many(&daemon, number(0, 5000) as usize, number(1, 100), number(2, 10)).await;
+        many(
+            &daemon,
+            number(0, 5000) as usize,
+            number(1, 100),
+            number(2, 10),
+        )
+        .await;
         one_that_never_reads(&daemon).await;
     });
 }
@@ -76,18 +84,45 @@ async fn many(daemon: &Daemon, subscribers: usize, events_per_s: u32, seconds: u
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let received = counts.events.load(Relaxed);
     println!("{subscribers} subscribers, {events_per_s} events/s for {seconds} s");
-    println!("  opened in                  {:>10.2} s", opened.as_secs_f64());
-    println!("  events recorded            {sent:>10} in {:.2} s", recorded_in.as_secs_f64());
-    println!("  messages received          {received:>10} of {expected}, in {:.2} s", took.as_secs_f64());
-    println!("  messages told as missed    {:>10}", counts.missed.load(Relaxed));
-    println!("  out of order or repeated   {:>10}", counts.disorder.load(Relaxed));
+    println!(
+        "  opened in                  {:>10.2} s",
+        opened.as_secs_f64()
+    );
+    println!(
+        "  events recorded            {sent:>10} in {:.2} s",
+        recorded_in.as_secs_f64()
+    );
+    println!(
+        "  messages received          {received:>10} of {expected}, in {:.2} s",
+        took.as_secs_f64()
+    );
+    println!(
+        "  messages told as missed    {:>10}",
+        counts.missed.load(Relaxed)
+    );
+    println!(
+        "  out of order or repeated   {:>10}",
+        counts.disorder.load(Relaxed)
+    );
     let [p50, p99, most] = counts.latency_ms();
-    println!("  from the client to all     {p50:>10.1} ms median, {p99:.1} ms p99, {most:.1} ms most");
-    println!("  daemon's CPU               {:>10.2} s, {:.2} µs a message", cpu, 1e6 * cpu / received.max(1) as f64);
+    println!(
+        "  from the client to all     {p50:>10.1} ms median, {p99:.1} ms p99, {most:.1} ms most"
+    );
+    println!(
+        "  daemon's CPU               {:>10.2} s, {:.2} µs a message",
+        cpu,
+        1e6 * cpu / received.max(1) as f64
+    );
     println!("  daemon's memory, idle      {:>10.1} MiB", mib(idle));
-    println!("    above it, sockets open   {:>10.1} MiB", mib(open.saturating_sub(idle)));
-    println!("    above it, at most        {:>10.1} MiB, {:.0} bytes a subscriber",
-        mib(peak.saturating_sub(idle)), peak.saturating_sub(idle) as f64 / subscribers.max(1) as f64);
+    println!(
+        "    above it, sockets open   {:>10.1} MiB",
+        mib(open.saturating_sub(idle))
+    );
+    println!(
+        "    above it, at most        {:>10.1} MiB, {:.0} bytes a subscriber",
+        mib(peak.saturating_sub(idle)),
+        peak.saturating_sub(idle) as f64 / subscribers.max(1) as f64
+    );
     counts.end();
 }
 

@@ -92,7 +92,11 @@ async fn subscribe(address: &str) -> TcpStream {
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.unwrap());
     }
-    assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+    assert!(
+        head.starts_with(b"HTTP/1.1 101"),
+        "{}",
+        String::from_utf8_lossy(&head)
+    );
     let text = br#"{"type":"subscribe","topics":["flows"]}"#;
     // A final text frame, masked with zeros.
     let mut frame = vec![0x81, 0x80 | text.len() as u8, 0, 0, 0, 0];
@@ -155,7 +159,10 @@ fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
         return None;
     };
     let (body, length) = match second {
-        126 => (4, usize::from(u16::from_be_bytes(rest.first_chunk().copied()?))),
+        126 => (
+            4,
+            usize::from(u16::from_be_bytes(rest.first_chunk().copied()?)),
+        ),
         127 => panic!("a message of more than 64 KiB"),
         short => (2, usize::from(*short)),
     };
@@ -166,6 +173,12 @@ fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
 /// The number after a name.
 fn number(text: &[u8], name: &[u8]) -> f64 {
     let at = text.windows(name.len()).position(|w| w == name).unwrap() + name.len();
-    let end = text[at..].iter().position(|b| matches!(b, b',' | b'}')).unwrap();
-    std::str::from_utf8(&text[at..at + end]).unwrap().parse().unwrap()
+    let end = text[at..]
+        .iter()
+        .position(|b| matches!(b, b',' | b'}'))
+        .unwrap();
+    std::str::from_utf8(&text[at..at + end])
+        .unwrap()
+        .parse()
+        .unwrap()
 }

@@ -64,7 +64,8 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
     let upkeep = tokio::spawn(telemetry::upkeep(metrics.clone()));
     let access_sample = AccessSample::new(config.log.access_sample);
     let clock = Arc::new(SystemClock);
-    let sockets = Sockets::start(&parts.services, clock, sockets::limits(&config.websocket)).await?;
+    let sockets =
+        Sockets::start(&parts.services, clock, sockets::limits(&config.websocket)).await?;
     let api = nova_api::router(ApiState {
         services: parts.services.clone(),
         config: ApiConfig {
