@@ -2,7 +2,7 @@
 //! misses it.
 
 use super::bound::Bound;
-use super::{Model, Schedule};
+use super::{Model, Objective, Schedule};
 use crate::{InfeasibleReason, StrategyError, infeasible};
 
 /// Room for rounding, relative to a limit; far below what the host tolerates.
@@ -111,14 +111,36 @@ impl Limits {
     /// By how much a schedule misses the limits, each relative to its size, summed; 0 if it
     /// keeps them.
     pub fn excess(&self, model: &Model, schedule: &Schedule, makespan_s: f64, cost: f64) -> f64 {
-        let mut excess = over(makespan_s, self.latency_s.min(self.throughput_s));
-        excess += over(cost, self.cost);
+        let mut excess = self.excess_of(makespan_s, cost);
         if self.deadlines {
             for (task, &finish_s) in schedule.finish_s.iter().enumerate() {
                 excess += over(finish_s, model.deadline_s(task));
             }
         }
         excess
+    }
+
+    /// As [`excess`](Self::excess), without the tasks' deadlines.
+    #[inline]
+    pub fn excess_of(&self, makespan_s: f64, cost: f64) -> f64 {
+        over(makespan_s, self.latency_s.min(self.throughput_s)) + over(cost, self.cost)
+    }
+
+    /// What a schedule is judged by, the first that differs decides: how much it misses the limits, what
+    /// the objective says, and what breaks ties.
+    pub fn score(&self, model: &Model, schedule: &Schedule) -> [f64; 3] {
+        let (makespan_s, cost) = (schedule.makespan_s(), schedule.cost(model));
+        let excess = self.excess(model, schedule, makespan_s, cost);
+        let goal = &model.problem.goal;
+        match goal.objective {
+            Objective::Performance => [excess, makespan_s, cost],
+            Objective::Cost => [excess, cost, makespan_s],
+            Objective::Balanced => [
+                excess,
+                makespan_s * goal.makespan_weight + cost * goal.cost_weight,
+                makespan_s,
+            ],
+        }
     }
 
     /// The refusal when the best of `tried` schedules still misses a limit that is not
@@ -192,7 +214,8 @@ impl Limits {
 }
 
 /// By how much `value` exceeds `limit`, relative to it; 0 within the tolerance.
-fn over(value: f64, limit: f64) -> f64 {
+#[inline]
+pub fn over(value: f64, limit: f64) -> f64 {
     let size = limit.abs().max(1.0);
     if limit == f64::INFINITY || value - limit <= TOLERANCE * size {
         0.0

@@ -126,18 +126,8 @@ impl<'m> Search<'m> {
 
     fn build(&mut self, key: &[f64], rule: Rule<'_>) {
         let schedule = place(self.model, &self.timelines, key, rule);
-        let (makespan_s, cost) = (schedule.makespan_s(), schedule.cost(self.model));
-        let excess = (self.limits).excess(self.model, &schedule, makespan_s, cost);
-        let goal = &self.model.problem.goal;
-        let score = match goal.objective {
-            Objective::Performance => [excess, makespan_s, cost],
-            Objective::Cost => [excess, cost, makespan_s],
-            Objective::Balanced => [
-                excess,
-                makespan_s * goal.makespan_weight + cost * goal.cost_weight,
-                makespan_s,
-            ],
-        };
+        let makespan_s = schedule.makespan_s();
+        let score = self.limits.score(self.model, &schedule);
         self.tried += 1;
         if self.best.as_ref().is_none_or(|best| score < best.score) {
             self.best = Some(Built {

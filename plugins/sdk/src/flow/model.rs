@@ -216,6 +216,12 @@ impl<'a> Model<'a> {
         &self.need[task * self.width..(task + 1) * self.width]
     }
 
+    /// Whether anything but its slots bounds what `agent` runs at a time.
+    pub fn has_supply(&self, agent: usize) -> bool {
+        let row = &self.capacity[agent * self.width..(agent + 1) * self.width];
+        row[1..].iter().any(|supply| supply.is_finite())
+    }
+
     /// When the data of all predecessors of `task` that `schedule` has placed are on each
     /// agent; not before the task's release. `arrival_s` has one entry an agent.
     pub fn arrivals_s(&self, task: usize, schedule: &Schedule, arrival_s: &mut [f64]) {
@@ -244,14 +250,17 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// Each agent with nothing on it.
+    pub fn free_timelines(&self) -> Vec<Timeline> {
+        (self.capacity.chunks_exact(self.width))
+            .map(Timeline::new)
+            .collect()
+    }
+
     /// Each agent with what occupies it already: the slots held by work outside the
     /// problem, and the fixed tasks.
     pub fn timelines(&self) -> Vec<Timeline> {
-        let mut timelines: Vec<Timeline> = self
-            .capacity
-            .chunks_exact(self.width)
-            .map(Timeline::new)
-            .collect();
+        let mut timelines = self.free_timelines();
         let mut slot = vec![0.0; self.width];
         slot[0] = 1.0;
         let agents = &self.problem.agents;
@@ -355,11 +364,7 @@ impl<'a> Model<'a> {
         if self.width == 1 {
             return;
         }
-        let empty: Vec<Timeline> = self
-            .capacity
-            .chunks_exact(self.width)
-            .map(Timeline::new)
-            .collect();
+        let empty = self.free_timelines();
         for task in 0..self.tasks {
             for (agent, timeline) in empty.iter().enumerate() {
                 if !timeline.can_hold(self.need(task)) {

@@ -37,6 +37,19 @@ impl Timeline {
         }
     }
 
+    /// Becomes `other`, in the memory that it has.
+    pub fn copy_from(&mut self, other: &Timeline) {
+        self.slots = other.slots;
+        self.supplies.clone_from(&other.supplies);
+        self.at_s.clone_from(&other.at_s);
+        self.used.clone_from(&other.used);
+    }
+
+    /// How many steps the occupation has: what a search in it may cost.
+    pub fn steps(&self) -> usize {
+        self.at_s.len()
+    }
+
     /// Whether nothing occupies the agent at any time.
     pub fn is_free(&self) -> bool {
         self.at_s.is_empty()
@@ -126,8 +139,9 @@ impl Timeline {
         if width == 1 {
             self.used.insert(step, self.used[before]);
         } else {
-            let row = self.used[before..before + width].to_vec();
-            self.used.splice(step * width..step * width, row);
+            let end = self.used.len();
+            self.used.resize(end + width, 0.0);
+            self.used.copy_within(before..end, before + width);
         }
         step
     }
