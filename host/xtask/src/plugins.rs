@@ -9,7 +9,7 @@ use crate::shell::{Shell, cargo};
 
 const TARGET: &str = "wasm32-wasip2";
 /// The strategies that ship with Nova.
-const DEFAULTS: [&str; 5] = ["heft", "peft", "cpop", "drf", "pulse"];
+const DEFAULTS: [&str; 6] = ["heft", "peft", "cpop", "nova-flow", "drf", "pulse"];
 
 /// Builds the shipped plugins and lays them out in `target/plugins/NAME/`.
 pub(crate) fn stage_defaults(sh: &Shell) -> Result<()> {
@@ -18,7 +18,8 @@ pub(crate) fn stage_defaults(sh: &Shell) -> Result<()> {
     build(sh, "build the default plugins", packages)?;
     for name in DEFAULTS {
         let folder = sh.path("target/plugins").join(name);
-        put(&artifact(sh, name), &folder.join(format!("{name}.wasm")))?;
+        let file = artifact(sh, &name.replace('-', "_"));
+        put(&file, &folder.join(format!("{name}.wasm")))?;
         put(
             &sh.path("plugins").join(name).join("plugin.toml"),
             &folder.join("plugin.toml"),
