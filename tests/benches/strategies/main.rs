@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
 mod analytics;
+mod flows;
 #[path = "../../../plugins/pulse/tests/support/nab.rs"]
 mod nab;
 
@@ -51,6 +52,9 @@ async fn main() {
     runtime.wait_ready(Duration::from_secs(120)).await;
     if wanted("analytics") {
         analytics::run(&*runtime, &store, &data.join("analytics")).await;
+    }
+    if wanted("flows") {
+        flows::run(&*runtime).await;
     }
     runtime.shutdown().await;
     store.close().await.unwrap();
