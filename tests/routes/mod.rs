@@ -6,6 +6,8 @@ mod analytics;
 mod auth;
 mod errors;
 mod flows;
+mod idempotency;
+mod keys;
 mod leases;
 mod live;
 mod measure;

@@ -8,7 +8,7 @@ use super::{Operation, header, is_time, number, text};
 use crate::support::{Daemon, Options, eventually};
 
 /// What the first version is to have.
-const PROMISED: [(&str, &str); 54] = [
+const PROMISED: [(&str, &str); 64] = [
     ("GET", "/api/strategies"),
     ("PUT", "/api/strategies"),
     ("GET", "/"),
@@ -66,6 +66,16 @@ const PROMISED: [(&str, &str); 54] = [
     ("GET", "/api/orchestration/memory/usage"),
     ("GET", "/api/orchestration/memory/{memory_id}"),
     ("DELETE", "/api/orchestration/memory/{memory_id}"),
+    ("POST", "/api/keys"),
+    ("GET", "/api/keys"),
+    ("GET", "/api/keys/{key_id}"),
+    ("DELETE", "/api/keys/{key_id}"),
+    ("POST", "/api/keys/{key_id}/rotate"),
+    ("GET", "/api/roles"),
+    ("GET", "/api/roles/{role}"),
+    ("PUT", "/api/roles/{role}"),
+    ("DELETE", "/api/roles/{role}"),
+    ("POST", "/api/auth/tickets"),
     ("GET", "/api/plugins"),
     ("GET", "/api/plugins/{name}"),
     ("GET", "/docs/{file}"),

@@ -62,6 +62,25 @@ impl Daemon {
         Self::launch(home, &options.env, options.config.as_deref())
     }
 
+    /// Starts a daemon without a bootstrap key on this folder's `data`, and waits until it is ready. Its client
+    /// has no valid key.
+    pub fn on(home: tempfile::TempDir) -> Self {
+        let plugins = home.path().join("plugins");
+        std::fs::create_dir_all(&plugins).unwrap();
+        for kind in ["heft", "drf", "pulse"] {
+            let name = format!("{kind}.wasm");
+            let from = root().join("target/plugins").join(kind).join(&name);
+            std::fs::copy(from, plugins.join(name)).unwrap();
+        }
+        let no_key = [("NOVA_BOOTSTRAP_KEY".to_owned(), String::new())];
+        Self::launch(Arc::new(home), &no_key, None)
+    }
+
+    /// Its data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
     /// Kills it as `kill -9` does and starts it again on the same folder.
     pub fn kill_and_restart(mut self) -> Self {
         self.child.kill().unwrap();
@@ -124,9 +143,17 @@ impl Daemon {
             .arg("--plugin-dir")
             .arg(home.path().join("plugins"))
             .env("NOVA_BOOTSTRAP_KEY", ADMIN_KEY)
+            // Tests that nobody comes in try more often than a client may.
+            .env("NOVA_AUTH__FAILURES_MAX", "1000000")
             .envs(env.iter().map(|(k, v)| (k, v)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if env
+            .iter()
+            .any(|(k, v)| k == "NOVA_BOOTSTRAP_KEY" && v.is_empty())
+        {
+            command.env_remove("NOVA_BOOTSTRAP_KEY");
+        }
         if let Some(config) = config {
             command.arg("--config").arg(config);
         }

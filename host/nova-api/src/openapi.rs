@@ -7,7 +7,7 @@ use axum::http::Method;
 use serde_json::json;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem, Paths};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::Schema;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
@@ -17,6 +17,9 @@ use utoipa::openapi::{
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 use utoipa_axum::router::UtoipaMethodRouter;
 
+use nova_core::services::IDEMPOTENCY_KEY_MAX_CHARS;
+
+use crate::middleware::applies;
 use crate::problem::Code;
 use crate::router::{self, Access, RouteSpec};
 use crate::wire::error::ErrorAnswer;
@@ -28,10 +31,11 @@ const ABOUT: &str = "\
 Runs teams of AI agents whose decisions are made by strategy plugins.
 
 Every answer carries `X-Request-ID` (yours, when it is 1–128 of `[A-Za-z0-9._-]`) and
-`X-Response-Time` in seconds. Unknown fields and query parameters are refused. Lists are newest
+`X-Response-Time` in seconds, and with a key `RateLimit-Limit`, `RateLimit-Remaining` and
+`RateLimit-Reset` (seconds). Unknown fields and query parameters are refused. Lists are newest
 first; `next_cursor` leads to the next part.";
 
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("service", "Health, documentation, metrics"),
     ("tasks", "What is to be done"),
     ("agents", "Who does the work"),
@@ -45,6 +49,7 @@ const TAGS: [(&str, &str); 8] = [
         "What agents have lived through, and what they know",
     ),
     ("analytics", "What the recorded events show"),
+    ("keys", "Who may do what, where, and how often"),
     ("plugins", "The strategies that are installed"),
 ];
 
@@ -221,6 +226,9 @@ fn complete(spec: &RouteSpec, operation: &mut Operation) {
         has_id = true;
         parameters.push(path_parameter(name.trim_start_matches('*')).into());
     }
+    if applies(&spec.method, spec.access) {
+        parameters.push(idempotency_parameter().into());
+    }
     let mut codes = vec![Code::ServiceError, Code::ServiceUnavailable];
     if spec.access.permission().is_some() {
         let mut security = vec![
@@ -237,6 +245,7 @@ fn complete(spec: &RouteSpec, operation: &mut Operation) {
             Code::ValidationError,
             Code::AuthenticationError,
             Code::PermissionDenied,
+            Code::RateLimitExceeded,
         ]);
     } else {
         operation.security = Some(Vec::new());
@@ -264,6 +273,7 @@ fn path_parameter(name: &str) -> Parameter {
     let description = match name {
         "file" => "The name of a part.".to_owned(),
         "name" => "The plugin's name.".to_owned(),
+        "role" => "The role's name.".to_owned(),
         other => format!("The {}'s id.", other.trim_end_matches("_id")),
     };
     ParameterBuilder::new()
@@ -271,7 +281,26 @@ fn path_parameter(name: &str) -> Parameter {
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
         .description(Some(description))
-        .schema(Some(String::schema()))
+        .schema(Some(match name {
+            "role" => Ref::from_schema_name(Name::name()).into(),
+            _ => String::schema(),
+        }))
+        .build()
+}
+
+fn idempotency_parameter() -> Parameter {
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(format!("^[!-~]{{1,{IDEMPOTENCY_KEY_MAX_CHARS}}}$")));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "Your name for this request. Within 24 h the same request under the same name gets the first answer \
+             again, another request under it a 409. A request that changed nothing is not remembered.",
+        ))
+        .schema(Some(schema))
         .build()
 }
 

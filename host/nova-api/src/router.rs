@@ -65,6 +65,10 @@ pub(crate) const FLOW: &str = "/api/orchestration/flows/{flow_id}";
 pub(crate) const RESOURCE: &str = "/api/orchestration/resources/{resource_id}";
 /// Where one memory is found.
 pub(crate) const MEMORY: &str = "/api/orchestration/memory/{memory_id}";
+/// Where one API key is found.
+pub(crate) const KEY: &str = "/api/keys/{key_id}";
+/// Where one role is found.
+pub(crate) const ROLE: &str = "/api/roles/{role}";
 /// Where allocations are listed.
 pub(crate) const ALLOCATIONS: &str = "/api/orchestration/resources/allocations";
 /// Where one allocation is found.
@@ -152,6 +156,17 @@ route_table! {
     GET "/api/orchestration/memory/usage", READ => memory::usage;
     GET MEMORY, READ => memory::get;
     DELETE MEMORY, WRITE => memory::delete;
+
+    POST "/api/keys", ADMIN => keys::create;
+    GET "/api/keys", ADMIN => keys::list;
+    GET KEY, ADMIN => keys::get;
+    DELETE KEY, ADMIN => keys::revoke;
+    POST "/api/keys/{key_id}/rotate", ADMIN => keys::rotate;
+    GET "/api/roles", ADMIN => roles::list;
+    GET ROLE, ADMIN => roles::get;
+    PUT ROLE, ADMIN => roles::put;
+    DELETE ROLE, ADMIN => roles::delete;
+    POST "/api/auth/tickets", READ => keys::ticket;
 
     GET "/api/plugins", READ => plugins::list;
     GET "/api/plugins/{name}", READ => plugins::get;

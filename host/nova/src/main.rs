@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod datadir;
 mod import;
+mod keys;
 mod memory;
 mod plugin_events;
 mod reload;

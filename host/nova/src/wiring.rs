@@ -16,8 +16,12 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::datadir::DataDir;
+use crate::keys;
 use crate::memory;
 use crate::plugin_events;
+
+/// The datastore's file in the data directory.
+pub(crate) const DATABASE: &str = "nova.db";
 
 /// The running parts below the API.
 pub(crate) struct Parts {
@@ -31,14 +35,7 @@ pub(crate) struct Parts {
 impl Parts {
     /// Opens the datastore and begins to load the plugins.
     pub(crate) async fn start(config: &Config, data: &DataDir) -> Result<Self> {
-        let store = SqliteDatastore::open(SqliteConfig {
-            path: data.path().join("nova.db"),
-            readers: config.data.readers as usize,
-            queue_len: config.data.queue_len as usize,
-            batch_max: config.data.batch_max as usize,
-        })
-        .context("cannot open the datastore")?;
-        let store: Arc<dyn Datastore> = Arc::new(store);
+        let store = open_datastore(config, data)?;
         let runtime = Runtime::start(runtime_config(config, data), Arc::clone(&store))
             .context("cannot start the strategy runtime")?;
         let changes = runtime.subscribe();
@@ -99,6 +96,18 @@ impl Parts {
             .await
             .context("the datastore did not close cleanly")
     }
+}
+
+/// The datastore of a data directory.
+pub(crate) fn open_datastore(config: &Config, data: &DataDir) -> Result<Arc<dyn Datastore>> {
+    let store = SqliteDatastore::open(SqliteConfig {
+        path: data.path().join(DATABASE),
+        readers: config.data.readers as usize,
+        queue_len: config.data.queue_len as usize,
+        batch_max: config.data.batch_max as usize,
+    })
+    .context("cannot open the datastore")?;
+    Ok(Arc::new(store))
 }
 
 fn runtime_config(config: &Config, data: &DataDir) -> RuntimeConfig {
@@ -165,7 +174,8 @@ fn service_config(config: &Config, pepper: [u8; 32]) -> ServiceConfig {
         },
         default_duration_s: config.scheduling.default_duration_s,
         allocation_attempts: config.allocation.attempts_max,
-        pepper,
+        keys: keys::config(config, pepper),
+        idempotency: keys::idempotency(config),
         leases: LeaseConfig {
             default_s: config.leases.default_s,
             max_s: config.leases.max_s,

@@ -11,7 +11,7 @@ use cpu_time::ProcessTime;
 use nova_api::{ApiConfig, ApiState, ServeConfig, SocketConfig, Sockets};
 use nova_core::services::{NewKey, NewResource, Services};
 use nova_core::{
-    Domain, DomainSet, NewAgent, NewFlow, NewFlowTask, NewTask, Permission, SystemClock,
+    Domain, NewAgent, NewFlow, NewFlowTask, NewTask, Permission, RateLimit, SystemClock,
 };
 
 const SECONDS: f64 = 4.0;
@@ -120,13 +120,14 @@ async fn prepare(services: &Services) -> String {
     };
     services.flows.create(&domain, flow).await.unwrap();
     let key = NewKey {
-        name: "bench".to_owned(),
         permissions: Permission::ALL.into(),
-        domains: DomainSet::All,
-        default_domain: None,
-        expires_at: None,
+        rate_limit: Some(RateLimit {
+            requests: RateLimit::REQUESTS_MAX,
+            window_ms: 1000,
+        }),
+        ..NewKey::default()
     };
-    services.keys.create(key).await.unwrap().1
+    services.keys.create(None, key).await.unwrap().1
 }
 
 async fn spawn(app: Router) -> String {

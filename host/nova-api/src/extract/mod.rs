@@ -14,5 +14,5 @@ mod wording;
 pub(crate) use actor::Actor;
 pub(crate) use if_match::IfMatch;
 pub(crate) use json::{Json, OptionalJson, parse_value};
-pub(crate) use path::{PartName, PathId, PathName, PluginName, find_id};
+pub(crate) use path::{PartName, PathId, PathName, PluginName, RoleText, find_id};
 pub(crate) use query::Query;

@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use nova_core::{AgentId, AllocationId, Error, FlowId, MemoryId, ResourceId, TaskId};
+use nova_core::{
+    AgentId, AllocationId, Error, FlowId, KeyId, MemoryId, ResourceId, RoleName, TaskId,
+};
 use serde_json::json;
 
 use crate::problem::{Code, Problem};
@@ -44,6 +46,13 @@ impl PathName for MemoryId {
     const WHAT: &'static str = "memory";
 }
 
+impl PathName for KeyId {
+    const WHAT: &'static str = "key";
+}
+impl PathName for RoleName {
+    const WHAT: &'static str = "role";
+}
+
 macro_rules! any_text {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
@@ -65,6 +74,10 @@ macro_rules! any_text {
 any_text!(
     /// A plugin's name; any text, since only a lookup follows.
     PluginName, "plugin"
+);
+any_text!(
+    /// A role's name where it may be a new one.
+    RoleText, "role"
 );
 any_text!(
     /// A part of the documentation; any text, since only a lookup follows.

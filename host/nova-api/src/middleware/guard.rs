@@ -13,11 +13,13 @@ use axum::http::header::CONNECTION;
 use axum::http::{HeaderName, HeaderValue, Method, Uri, Version};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use nova_core::services::Budget;
 use tracing::Instrument;
 
 use super::access::Line;
 use super::admission::admit;
 use super::meter::Meter;
+use super::repeat::Named;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use crate::extract::{Actor, body};
 use crate::problem::{Carried, Problem};
@@ -25,6 +27,11 @@ use crate::router::Access;
 use crate::serve::Peer;
 use crate::{ApiState, Shared};
 
+const RATE_LIMIT: [HeaderName; 3] = [
+    HeaderName::from_static("ratelimit-limit"),
+    HeaderName::from_static("ratelimit-remaining"),
+    HeaderName::from_static("ratelimit-reset"),
+];
 const X_RESPONSE_TIME: HeaderName = HeaderName::from_static("x-response-time");
 
 /// What the edge knows of a route.
@@ -75,17 +82,29 @@ where
             let mut admitted = None;
             // A refusal that leaves a part of the body unread must say that the connection ends with it.
             let mut reusable = true;
-            let response = match admit(&route, &state, &request) {
+            let (entry, budget) = admit(&route, &state, &request);
+            let response = match entry {
                 Ok(actor) => match body::arrive(request, &state).await {
                     Ok(mut request) => {
                         if let Some(actor) = actor {
                             admitted = Some(actor.clone());
                             request.extensions_mut().insert(actor);
                         }
+                        let (named, request) = Named::of(&route, request).await;
                         let handling = handler.call(request, Arc::clone(&state));
                         let handled = AssertUnwindSafe(handling).catch_unwind();
-                        let answer = handled.instrument(span.clone()).await;
-                        answer.unwrap_or_else(|payload| Problem::panic(&*payload).into_response())
+                        let work = handled.map(|answer| {
+                            answer
+                                .unwrap_or_else(|payload| Problem::panic(&*payload).into_response())
+                        });
+                        match (named, &admitted) {
+                            (Some(named), Some(actor)) => {
+                                let once =
+                                    named.answer(Arc::clone(&state), actor.caller.key_id, work);
+                                once.instrument(span.clone()).await
+                            }
+                            _ => work.instrument(span.clone()).await,
+                        }
                     }
                     Err(refused) => {
                         reusable = refused.drained;
@@ -103,6 +122,7 @@ where
                 uri,
                 peer,
                 actor: admitted,
+                budget,
                 started,
             };
             let mut response = span.in_scope(|| done.finish(&state, id, response));
@@ -122,6 +142,7 @@ struct Done<'a> {
     uri: Uri,
     peer: Option<SocketAddr>,
     actor: Option<Actor>,
+    budget: Option<Budget>,
     started: Instant,
 }
 
@@ -149,6 +170,12 @@ impl Done<'_> {
         };
         line.write(&state.config.access_sample);
         let headers = response.headers_mut();
+        if let Some(budget) = self.budget {
+            let [limit, remaining, reset] = RATE_LIMIT;
+            headers.insert(limit, budget.limit.into());
+            headers.insert(remaining, budget.remaining.into());
+            headers.insert(reset, budget.reset_s.into());
+        }
         headers.insert(X_REQUEST_ID, id.into_header());
         headers.insert(X_RESPONSE_TIME, seconds(took));
         response

@@ -4,6 +4,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::admission::REFUSED_METRIC;
 use axum::http::StatusCode;
 use metrics::{Counter, Gauge, Histogram};
 
@@ -50,6 +51,10 @@ pub(crate) fn describe_metrics() {
         DURATION_METRIC,
         metrics::Unit::Seconds,
         "Time from a request's headers to its answer, by method and route"
+    );
+    metrics::describe_counter!(
+        REFUSED_METRIC,
+        "Requests refused for coming too often, by what was over its limit: key or peer"
     );
     metrics::describe_gauge!(IN_FLIGHT_METRIC, "HTTP requests being served now");
     crate::serve::describe_metrics();

@@ -1,13 +1,15 @@
 //! What happens to every request, whatever its handler: one wrapper instead of a tower of
 //! layers, since each layer costs an allocation and a clone on every request.
 //!
-//! In order: request id and span, admission (key, permission, query names, domain), the
+//! In order: request id and span, admission (key, budget, permission, query
+//! names, domain), a repeated request's first answer, the
 //! handler with panics caught, the rendering of problems, headers, metrics, the access line.
 
 mod access;
 mod admission;
 mod guard;
 mod meter;
+mod repeat;
 mod request_id;
 
 pub use access::AccessSample;
@@ -15,3 +17,4 @@ pub(crate) use guard::{Guarded, Route};
 pub(crate) use meter::Meter;
 pub(crate) use meter::describe_metrics;
 pub use meter::{DURATION_BUCKETS_S, DURATION_METRIC};
+pub(crate) use repeat::applies;

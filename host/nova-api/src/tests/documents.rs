@@ -156,6 +156,13 @@ async fn examples_of_bodies_are_what_the_endpoints_accept() {
     api.call("PUT", &path, example("TaskChange"))
         .await
         .error(409, "CONFLICT");
+
+    let made = api.post("/api/keys", example("NewKey")).await.expect(201);
+    let path = format!("/api/keys/{}/rotate", made["key_id"].as_str().unwrap());
+    api.post(&path, example("RotateKey")).await.expect(200);
+    api.call("PUT", "/api/roles/builders", example("NewRole"))
+        .await
+        .expect(201);
 }
 
 #[tokio::test]

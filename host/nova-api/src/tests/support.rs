@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use nova_core::services::NewKey;
 use nova_core::services::testing::Bench;
-use nova_core::{DomainSet, Permission};
+use nova_core::{DomainSet, Permission, RateLimit};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -104,10 +104,14 @@ impl TestApi {
             name: "test".into(),
             permissions: permissions.iter().copied().collect::<BTreeSet<_>>(),
             domains,
-            default_domain: None,
-            expires_at: None,
+            // Tests ask often.
+            rate_limit: Some(RateLimit {
+                requests: RateLimit::REQUESTS_MAX,
+                window_ms: 1000,
+            }),
+            ..NewKey::default()
         };
-        self.bench.services.keys.create(new).await.unwrap().1
+        self.bench.services.keys.create(None, new).await.unwrap().1
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Reply {

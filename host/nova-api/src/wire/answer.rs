@@ -1,7 +1,7 @@
 //! Answers as HTTP responses: JSON, with `Location` and `ETag` where they belong.
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -15,11 +15,16 @@ pub(crate) const FACT: f64 = 1.0;
 /// First size of an answer's buffer, in bytes: most records fit.
 const BUFFER_BYTES: usize = 1024;
 
+/// Marks an answer with a secret in it, which is to be kept nowhere.
+#[derive(Clone)]
+pub(crate) struct Secret;
+
 /// JSON with a status and headers.
 pub(crate) struct Answer<T> {
     status: StatusCode,
     location: Option<String>,
     version: Option<u64>,
+    secret: bool,
     body: T,
 }
 
@@ -30,6 +35,7 @@ impl<T: Serialize> Answer<T> {
             status: StatusCode::OK,
             location: None,
             version: None,
+            secret: false,
             body,
         }
     }
@@ -38,9 +44,20 @@ impl<T: Serialize> Answer<T> {
     pub(crate) fn created(location: String, body: T) -> Self {
         Self {
             status: StatusCode::CREATED,
-            location: Some(location),
-            ..Self::ok(body)
+            ..Self::ok(body).located(location)
         }
+    }
+
+    /// With the path where the record is found.
+    pub(crate) fn located(mut self, location: String) -> Self {
+        self.location = Some(location);
+        self
+    }
+
+    /// With a secret in it.
+    pub(crate) fn secret(mut self) -> Self {
+        self.secret = true;
+        self
     }
 
     /// With the record's version as its `ETag`.
@@ -72,6 +89,10 @@ impl<T: Serialize> IntoResponse for Answer<T> {
             .and_then(|v| HeaderValue::try_from(format!("\"{v}\"")).ok())
         {
             headers.insert(ETAG, tag);
+        }
+        if self.secret {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response.extensions_mut().insert(Secret);
         }
         response
     }

@@ -151,6 +151,20 @@ scalar!(UnitInterval, |o| o
     .description(Some("0 to 1."))
     .examples([0.5]));
 
+scalar!(DomainName, |o| o
+    .schema_type(Type::String)
+    .pattern(Some("^(\\*|[A-Za-z0-9._-]{1,128})$"))
+    .description(Some("A domain, or `*` for all of them."))
+    .examples(["general"]));
+
+scalar!(PermissionName, |o| o
+    .schema_type(Type::String)
+    .enum_values(Some(nova_core::Permission::ALL.map(|p| p.as_str())))
+    .description(Some(
+        "read: look and search; write: change things; admin: keys and plugins."
+    ))
+    .examples(["read"]));
+
 scalar!(ErrorCode, |o| o
     .schema_type(Type::String)
     .enum_values(Some(crate::problem::Code::ALL.map(|c| c.as_str())))

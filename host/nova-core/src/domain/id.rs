@@ -119,6 +119,10 @@ macro_rules! uuid_id {
 }
 
 name_id!(
+    /// A role, named by the operator.
+    RoleName, "name"
+);
+name_id!(
     /// The border of visibility: a record belongs to one domain and is found only from it.
     Domain, "domain"
 );

@@ -12,6 +12,7 @@ pub mod memory;
 pub mod memory_filter;
 pub mod metric;
 pub mod resource;
+pub mod role;
 pub mod spec;
 pub mod task;
 pub mod time;
@@ -19,12 +20,15 @@ pub mod time;
 pub use agent::{Agent, NewAgent};
 pub use event::{DETAIL_MAX_BYTES, Event, EventKind, NewEvent};
 pub use flow::{Communication, Edge, Flow, FlowStatus, NewFlow, NewFlowTask};
-pub use id::{AgentId, AllocationId, Domain, FlowId, KeyId, LeaseId, MemoryId, ResourceId, TaskId};
-pub use key::{ApiKey, Caller, DomainSet, Permission};
+pub use id::{
+    AgentId, AllocationId, Domain, FlowId, KeyId, LeaseId, MemoryId, ResourceId, RoleName, TaskId,
+};
+pub use key::{ApiKey, Caller, DomainSet, FormerSecret, Grant, Permission, RateLimit};
 pub use lease::{Lease, LeaseState};
 pub use memory::{Memory, MemoryLayer, NewMemory};
 pub use memory_filter::MetadataFilter;
 pub use metric::{MetricName, USER_METRIC_PREFIX};
 pub use resource::{Allocation, AllocationItem, AllocationStatus, Resource};
+pub use role::Role;
 pub use task::{Estimate, NewTask, Planned, Priority, RetryPolicy, Task, TaskStatus, Transition};
 pub use time::{Clock, SystemClock, Timestamp};

@@ -13,11 +13,12 @@ use parking_lot::Mutex;
 use super::feed::EventFeed;
 use crate::domain::{
     Agent, AgentId, Allocation, AllocationId, AllocationStatus, ApiKey, Domain, Event, Flow,
-    FlowId, FlowStatus, NewEvent, Resource, ResourceId, Task, TaskId, TaskStatus, Timestamp,
-    Transition,
+    FlowId, FlowStatus, KeyId, NewEvent, Resource, ResourceId, Role, RoleName, Task, TaskId,
+    TaskStatus, Timestamp, Transition,
 };
 use crate::error::{Error, Result};
 
+use super::idempotency::{IdempotencyReads, IdempotencyWrites};
 use super::leases::{LeaseReads, LeaseWrites};
 use super::memories::{MemoryReads, MemoryWrites};
 use super::strategies::{RouteReads, RouteWrites};
@@ -160,7 +161,7 @@ pub struct AllocationFilter {
 }
 
 /// Reads inside a transaction. A record of another domain is as if it did not exist.
-pub trait ReadTx: MemoryReads + LeaseReads + RouteReads {
+pub trait ReadTx: MemoryReads + LeaseReads + RouteReads + IdempotencyReads {
     /// One task.
     fn task(&self, domain: &Domain, id: TaskId) -> Result<Option<Task>>;
     /// Tasks, newest first.
@@ -223,11 +224,13 @@ pub trait ReadTx: MemoryReads + LeaseReads + RouteReads {
 
     /// Every API key, revoked ones included, oldest first.
     fn keys(&self) -> Result<Vec<ApiKey>>;
+    /// Every role of the operator's own, by name.
+    fn roles(&self) -> Result<Vec<Role>>;
 }
 
 /// Writes inside a transaction. Inserting an id that exists is a bug of the caller (it looks
 /// first) and answers [`Error::Service`]; so does updating a record that does not exist.
-pub trait WriteTx: ReadTx + MemoryWrites + LeaseWrites + RouteWrites {
+pub trait WriteTx: ReadTx + MemoryWrites + LeaseWrites + RouteWrites + IdempotencyWrites {
     /// Adds a task with its dependencies.
     fn insert_task(&mut self, task: &Task) -> Result<()>;
     /// Replaces a task; `dependencies` too.
@@ -254,8 +257,16 @@ pub trait WriteTx: ReadTx + MemoryWrites + LeaseWrites + RouteWrites {
     fn update_allocation(&mut self, allocation: &Allocation) -> Result<()>;
     /// Adds a key.
     fn insert_key(&mut self, key: &ApiKey) -> Result<()>;
-    /// Replaces a key.
+    /// Replaces a key, but for the time of its last use.
     fn update_key(&mut self, key: &ApiKey) -> Result<()>;
+    /// Sets the time of a key's last use; nothing where there is no such key.
+    fn touch_key(&mut self, id: KeyId, at: Timestamp) -> Result<()>;
+    /// Adds a role.
+    fn insert_role(&mut self, role: &Role) -> Result<()>;
+    /// Replaces a role.
+    fn update_role(&mut self, role: &Role) -> Result<()>;
+    /// Removes a role.
+    fn delete_role(&mut self, name: &RoleName) -> Result<()>;
     /// Appends an event of a domain and gives its `seq`.
     fn append_event(&mut self, domain: &Domain, at: Timestamp, event: &NewEvent) -> Result<u64>;
     /// Appends an event of the daemon itself and gives its `seq`.

@@ -2,6 +2,7 @@
 
 pub mod datastore;
 pub mod feed;
+pub mod idempotency;
 pub mod leases;
 pub mod memories;
 pub mod memory_index;
@@ -13,6 +14,7 @@ pub use datastore::{
     TaskFilter, WriteJob, WriteTx,
 };
 pub use feed::{EventFeed, FeedPart};
+pub use idempotency::{IdempotencyReads, IdempotencyRecord, IdempotencyWrites, KeptAnswer};
 pub use leases::{LeaseReads, LeaseWrites};
 pub use memories::{
     CLIENT_MODEL, MemoryFilter, MemoryPart, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites,

@@ -16,6 +16,7 @@ mod flow_insert;
 mod flow_problem;
 mod flows;
 mod health;
+mod idempotency;
 mod keys;
 mod leases;
 mod measure;
@@ -42,7 +43,14 @@ pub use claims::{AllocateRequest, Ask, CLAIM_RESOURCES_MAX, CLAIMS_MAX, Claim};
 pub use events::{EVENTS_READ, EventService, Follower};
 pub use flows::{CriticalPath, FlowService, FlowView, Progress};
 pub use health::{Check, Health, HealthService, HealthStatus};
-pub use keys::{KeyService, NewKey, SECRET_MAX_CHARS, SECRET_MIN_CHARS};
+pub use idempotency::{
+    Admitted, Attempt, IDEMPOTENCY_KEY_MAX_CHARS, IdempotencyConfig, IdempotencyService,
+};
+pub use keys::{
+    Budget, KEY_TICKETS_MAX, KEYS_MAX, KeyConfig, KeyService, KeyView, NewKey, NewRole, PEERS_MAX,
+    ROLES_MAX, ROTATION_GRACE_MAX_S, SECRET_MAX_CHARS, SECRET_MIN_CHARS, SECRET_PREFIX,
+    TICKET_LIFE_S, TICKETS_MAX, is_well_formed,
+};
 pub use leases::{
     Heartbeat, LEASE_TASKS_MAX, LeaseConfig, LeaseRequest, LeaseService, Leased, Sweep,
 };
@@ -77,8 +85,10 @@ pub struct ServiceConfig {
     pub allocation_attempts: u32,
     /// Most agents in one coordination: 100.
     pub coordination_agents_max: usize,
-    /// The key of the keyed hash under which secrets are kept. The default, all zeros, is for tests.
-    pub pepper: [u8; 32],
+    /// API keys.
+    pub keys: KeyConfig,
+    /// First answers that are kept for repeated requests.
+    pub idempotency: IdempotencyConfig,
     /// Leases of workers.
     pub leases: LeaseConfig,
     /// Memories.
@@ -92,7 +102,8 @@ impl Default for ServiceConfig {
             default_duration_s: 1.0,
             allocation_attempts: 5,
             coordination_agents_max: 100,
-            pepper: [0; 32],
+            keys: KeyConfig::default(),
+            idempotency: IdempotencyConfig::default(),
             leases: LeaseConfig::default(),
             memory: MemoryConfig::default(),
         }
@@ -116,6 +127,8 @@ pub struct Services {
     pub events: Arc<EventService>,
     /// API keys.
     pub keys: Arc<KeyService>,
+    /// First answers, for repeated requests.
+    pub idempotency: Arc<IdempotencyService>,
     /// Workers.
     pub leases: Arc<LeaseService>,
     /// Memories.
@@ -151,6 +164,13 @@ impl Services {
         memory: MemoryPorts,
         config: ServiceConfig,
     ) -> Self {
+        let idempotency = IdempotencyService::new(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            config.idempotency.clone(),
+        );
+        // What a request writes under an idempotency key is marked in the same transaction.
+        let store: Arc<dyn Datastore> = Arc::new(idempotency::Marking(store));
         let ports = Ports {
             store,
             runtime,
@@ -168,7 +188,12 @@ impl Services {
             resources: Arc::new(ResourceService::new(ports.clone())),
             analytics: Arc::new(AnalyticsService::new(ports.clone())),
             events: Arc::new(EventService::new(ports.clone())),
-            keys: Arc::new(KeyService::new(ports.clone())),
+            keys: Arc::new(KeyService::new(
+                Arc::clone(&ports.store),
+                Arc::clone(&ports.clock),
+                ports.config.keys.clone(),
+            )),
+            idempotency: Arc::new(idempotency),
             leases: Arc::new(LeaseService::new(ports.clone())),
             memories,
             specs: Arc::new(specs),

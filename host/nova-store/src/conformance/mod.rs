@@ -13,6 +13,7 @@ pub mod agents;
 pub mod allocations;
 pub mod events;
 pub mod flows;
+pub mod idempotency;
 pub mod jobs;
 pub mod keys;
 pub mod memories;
@@ -61,10 +62,11 @@ macro_rules! conformance {
             events: every_field_is_kept, each_domain_sees_its_own, reading_continues_where_it_stopped,
                 the_daemons_own_are_in_no_domain, the_feed_follows_the_commits,
                 who_follows_before_the_commit_is_told;
-            keys: every_field_is_kept, an_update_needs_its_record;
             strategies: every_field_is_kept;
             memories: every_field_is_kept, words_find_what_passes, vectors_come_and_go, usage_follows, parts_are_read_in_order,
                 episodes_wait_for_consolidation, the_same_content_is_known, the_overdue_are_found;
+            idempotency: every_field_is_kept, the_newest_replaces, the_old_are_pruned;
+            keys: every_field_is_kept, an_update_needs_its_record, a_use_is_kept_apart, roles_are_kept;
         );
     };
     (@areas $fresh:path; $($area:ident: $($check:ident),+;)+) => {$(

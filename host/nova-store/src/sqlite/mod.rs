@@ -8,6 +8,7 @@ mod allocations;
 mod columns;
 mod events;
 mod flows;
+mod idempotency;
 mod kept;
 mod keys;
 mod leases;

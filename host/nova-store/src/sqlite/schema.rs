@@ -21,6 +21,8 @@ const STEPS: &[&str] = &[
     STEP_MEMORIES,
     STEP_LEASES,
     STEP_STRATEGY_ROUTES,
+    STEP_KEY_ROLES,
+    STEP_IDEMPOTENCY,
 ];
 
 /// Refuses a database of another program or of a newer Nova, before anything is changed.
@@ -358,4 +360,39 @@ CREATE TABLE strategy_routes (
     updated_ms INTEGER NOT NULL,
     updated_by BLOB
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Keys have roles, a former secret while a rotation's grace lasts, a limit and a last use.
+const STEP_KEY_ROLES: &str = "
+ALTER TABLE api_keys ADD COLUMN roles TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE api_keys ADD COLUMN former_hash BLOB;
+ALTER TABLE api_keys ADD COLUMN former_until_ms INTEGER;
+ALTER TABLE api_keys ADD COLUMN rate_limit TEXT;          -- JSON; NULL = as configured
+ALTER TABLE api_keys ADD COLUMN last_used_ms INTEGER;
+ALTER TABLE api_keys ADD COLUMN secret_prefix TEXT;       -- for people; NULL = chosen by an operator
+CREATE TABLE roles (
+    position INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    permissions TEXT NOT NULL,
+    domains TEXT,                        -- NULL = all of them
+    version INTEGER NOT NULL,
+    created_ms INTEGER,
+    updated_ms INTEGER
+) STRICT;
+";
+
+/// What was carried out under clients' idempotency keys, and the first answers.
+const STEP_IDEMPOTENCY: &str = "
+CREATE TABLE idempotency (
+    key_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    at_ms INTEGER NOT NULL,
+    status INTEGER,                      -- NULL = the answer is not kept
+    location TEXT,
+    etag TEXT,
+    body BLOB,
+    PRIMARY KEY (key_id, name)
+) STRICT;
+CREATE INDEX idempotency_by_age ON idempotency (at_ms);
 ";

@@ -4,22 +4,23 @@
 use std::cell::{Cell, RefCell};
 
 use nova_core::ports::{
-    AllocationFilter, LeaseReads, LeaseWrites, MemoryFilter, MemoryPart, MemoryReads, MemoryUsage,
-    MemoryVector, MemoryWrites, Page, PageRequest, PendingEpisodes, ReadTx, RouteReads,
-    RouteWrites, StoredMemory, TaskFilter, WriteTx,
+    AllocationFilter, IdempotencyReads, IdempotencyRecord, IdempotencyWrites, LeaseReads,
+    LeaseWrites, MemoryFilter, MemoryPart, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites,
+    Page, PageRequest, PendingEpisodes, ReadTx, RouteReads, RouteWrites, StoredMemory, TaskFilter,
+    WriteTx,
 };
 use nova_core::strategy::route::StoredRoute;
 use nova_core::{
     Agent, AgentId, Allocation, AllocationId, ApiKey, Domain, Event, Flow, FlowId, FlowStatus,
-    Lease, LeaseId, Memory, MemoryId, MemoryLayer, NewEvent, Resource, ResourceId, Result, Task,
-    TaskId, TaskStatus, Timestamp, Transition,
+    KeyId, Lease, LeaseId, Memory, MemoryId, MemoryLayer, NewEvent, Resource, ResourceId, Result,
+    Role, RoleName, Task, TaskId, TaskStatus, Timestamp, Transition,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement};
 
 use super::kept::Kept;
 use super::{
-    agents, allocations, events, flows, keys, leases, memories, memory_part, resources, strategies,
-    tasks,
+    agents, allocations, events, flows, idempotency, keys, leases, memories, memory_part,
+    resources, strategies, tasks,
 };
 use crate::error::{StoreError, sql};
 
@@ -246,6 +247,9 @@ impl ReadTx for Tx<'_, '_> {
     fn keys(&self) -> Result<Vec<ApiKey>> {
         keys::all(self)
     }
+    fn roles(&self) -> Result<Vec<Role>> {
+        keys::all_roles(self)
+    }
 }
 
 impl WriteTx for Tx<'_, '_> {
@@ -290,6 +294,18 @@ impl WriteTx for Tx<'_, '_> {
     }
     fn update_key(&mut self, key: &ApiKey) -> Result<()> {
         keys::update(self, key)
+    }
+    fn touch_key(&mut self, id: KeyId, at: Timestamp) -> Result<()> {
+        keys::touch(self, id, at)
+    }
+    fn insert_role(&mut self, role: &Role) -> Result<()> {
+        keys::insert_role(self, role)
+    }
+    fn update_role(&mut self, role: &Role) -> Result<()> {
+        keys::update_role(self, role)
+    }
+    fn delete_role(&mut self, name: &RoleName) -> Result<()> {
+        keys::delete_role(self, name)
     }
     fn append_event(&mut self, domain: &Domain, at: Timestamp, event: &NewEvent) -> Result<u64> {
         events::append(self, Some(domain), at, event)
@@ -458,5 +474,20 @@ impl RouteReads for Tx<'_, '_> {
 impl RouteWrites for Tx<'_, '_> {
     fn put_strategy_route(&mut self, route: &StoredRoute) -> Result<()> {
         strategies::put(self, route)
+    }
+}
+
+impl IdempotencyReads for Tx<'_, '_> {
+    fn idempotency(&self, key: KeyId, name: &str) -> Result<Option<IdempotencyRecord>> {
+        idempotency::get(self, key, name)
+    }
+}
+
+impl IdempotencyWrites for Tx<'_, '_> {
+    fn put_idempotency(&mut self, record: &IdempotencyRecord) -> Result<()> {
+        idempotency::put(self, record)
+    }
+    fn prune_idempotency(&mut self, before: Timestamp, limit: usize) -> Result<u64> {
+        idempotency::prune(self, before, limit)
     }
 }

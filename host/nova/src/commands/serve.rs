@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use nova_api::{AccessSample, ApiConfig, ApiState, Sockets};
 use nova_core::services::Services;
-use nova_core::{DomainSet, Permission, SystemClock};
+use nova_core::{Permission, RateLimit, SystemClock};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::commands::config::ConfigArgs;
 use crate::config::{Config, Profile};
 use crate::datadir::DataDir;
+use crate::keys;
 use crate::memory;
 use crate::reload::Live;
 use crate::sockets;
@@ -59,7 +60,8 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
         )
     })?;
     let parts = Parts::start(&config, &data).await?;
-    first_key(&parts.services, args.config.profile).await?;
+    let operator_limit = keys::config(&config, [0; 32]).bootstrap_rate_limit;
+    first_key(&parts.services, args.config.profile, operator_limit).await?;
 
     let upkeep = tokio::spawn(telemetry::upkeep(metrics.clone()));
     let access_sample = AccessSample::new(config.log.access_sample);
@@ -99,6 +101,14 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
         parts.services.clone(),
         Duration::from_millis(config.leases.sweep_interval_ms),
     ));
+    let using = tokio::spawn(keys::write_uses(
+        parts.services.clone(),
+        Duration::from_millis(config.auth.last_used_interval_ms),
+    ));
+    let pruning = tokio::spawn(keys::prune_answers(
+        parts.services.clone(),
+        Duration::from_millis(config.idempotency.prune_interval_ms),
+    ));
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{address}");
     let ready = tokio::spawn(announce(parts.services.clone(), url));
@@ -128,8 +138,13 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
         remembering,
         sweeping,
         renewal,
+        using,
+        pruning,
     ] {
         task.abort();
+    }
+    if let Err(error) = parts.services.keys.write_uses().await {
+        tracing::warn!(%error, "the last uses of keys could not be written down");
     }
     if let Err(error) = parts.services.memories.flush_accesses().await {
         tracing::warn!(%error, "the last accesses to memories are not counted");
@@ -140,7 +155,7 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
 }
 
 /// Sees to it that somebody can log in.
-async fn first_key(services: &Services, profile: Profile) -> Result<()> {
+async fn first_key(services: &Services, profile: Profile, operator_limit: RateLimit) -> Result<()> {
     match std::env::var("NOVA_BOOTSTRAP_KEY") {
         Ok(secret) => {
             let ensured = services.keys.ensure(&secret, "bootstrap").await;
@@ -149,17 +164,16 @@ async fn first_key(services: &Services, profile: Profile) -> Result<()> {
         }
         Err(_) if !services.keys.is_empty() => {}
         Err(_) if profile == Profile::Production => bail!(
-            "there is no API key yet: start once with NOVA_BOOTSTRAP_KEY=<secret of 16 characters or more>"
+            "there is no API key yet: start once with NOVA_BOOTSTRAP_KEY=<secret of 16 characters or more>, or make one with nova keys create --data-dir"
         ),
         Err(_) => {
             let new = nova_core::services::NewKey {
                 name: "first key".to_owned(),
                 permissions: Permission::ALL.into(),
-                domains: DomainSet::All,
-                default_domain: None,
-                expires_at: None,
+                rate_limit: Some(operator_limit),
+                ..Default::default()
             };
-            let (_, secret) = services.keys.create(new).await?;
+            let (_, secret) = services.keys.create(None, new).await?;
             print_line(&format!("first API key (shown once): {secret}"))?;
         }
     }

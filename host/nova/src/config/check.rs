@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 
 use anyhow::{Result, bail};
+use nova_core::RateLimit;
+use nova_core::services::ROTATION_GRACE_MAX_S;
 
 use super::model::{Breaker, Config, Leases};
 
@@ -65,6 +67,14 @@ impl Config {
                 "allocation.attempts_max",
                 self.allocation.attempts_max.into(),
             ),
+            (
+                "auth.last_used_interval_ms",
+                self.auth.last_used_interval_ms,
+            ),
+            (
+                "idempotency.prune_interval_ms",
+                self.idempotency.prune_interval_ms,
+            ),
             ("leases.waiters_max", self.leases.waiters_max.into()),
             ("leases.sweep_interval_ms", self.leases.sweep_interval_ms),
             ("memory.upkeep_interval_ms", self.memory.upkeep_interval_ms),
@@ -79,6 +89,7 @@ impl Config {
         self.websocket.check()?;
         self.check_leases()?;
         self.check_memory()?;
+        self.check_auth()?;
         if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             bail!("{key} must be at least 1, got 0");
         }
@@ -143,6 +154,48 @@ impl Config {
         }
         if !(0.1..=max_s).contains(&default_s) {
             bail!("leases.default_s must be 0.1 to leases.max_s ({max_s}), got {default_s}");
+        }
+        Ok(())
+    }
+
+    fn check_auth(&self) -> Result<()> {
+        let auth = &self.auth;
+        let requests = [
+            ("auth.rate_requests", auth.rate_requests),
+            ("auth.operator_rate_requests", auth.operator_rate_requests),
+            ("auth.failures_max", auth.failures_max),
+        ];
+        let most = RateLimit::REQUESTS_MAX;
+        if let Some((key, got)) = requests.into_iter().find(|(_, n)| !(1..=most).contains(n)) {
+            bail!("{key} must be 1 to {most}, got {got}");
+        }
+        let day = RateLimit::WINDOW_MAX_MS as f64 / 1000.0;
+        let spans = [
+            ("auth.rate_window_s", auth.rate_window_s, 0.001, day),
+            (
+                "auth.operator_rate_window_s",
+                auth.operator_rate_window_s,
+                0.001,
+                day,
+            ),
+            ("auth.failures_window_s", auth.failures_window_s, 0.001, day),
+            (
+                "auth.rotation_grace_s",
+                auth.rotation_grace_s,
+                0.0,
+                ROTATION_GRACE_MAX_S,
+            ),
+            (
+                "idempotency.keep_s",
+                self.idempotency.keep_s,
+                1.0,
+                31_536_000.0,
+            ),
+        ];
+        for (key, got, least, most) in spans {
+            if !(least..=most).contains(&got) {
+                bail!("{key} must be {least} to {most}, got {got}");
+            }
         }
         Ok(())
     }

@@ -189,6 +189,9 @@ mod tests {
             ("[server.tls]\nkey = \"k.pem\"\n", "server.tls.certificate"),
             ("[shutdown]\ngrace_s = -1\n", "shutdown.grace_s"),
             ("[plugins.limits]\ndeadline_ms = \"soon\"\n", "deadline_ms"),
+            ("[auth]\nrate_requests = 0\n", "auth.rate_requests"),
+            ("[auth]\nfailures_window_s = 0\n", "auth.failures_window_s"),
+            ("[idempotency]\nkeep_s = 0\n", "idempotency.keep_s"),
             ("[server\n", "TOML"),
         ];
         for (text, named) in cases {

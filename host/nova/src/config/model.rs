@@ -52,6 +52,8 @@ section!(Config {
     leases: Leases = Leases::default(),
     memory: Memory = Memory::default(),
     websocket: WebSocket = WebSocket::default(),
+    auth: Auth = Auth::default(),
+    idempotency: Idempotency = Idempotency::default(),
     log: Log = Log::default(),
 });
 
@@ -177,6 +179,23 @@ section!(WebSocket {
     interval_min_ms: u64 = 250,
     ping_interval_ms: u64 = 20_000,
     silent_ms: u64 = 60_000,
+});
+
+section!(Auth {
+    rate_requests: u32 = 100,
+    rate_window_s: f64 = 60.0,
+    operator_rate_requests: u32 = 1_000_000,
+    operator_rate_window_s: f64 = 1.0,
+    rotation_grace_s: f64 = 3600.0,
+    failures_max: u32 = 30,
+    failures_window_s: f64 = 60.0,
+    last_used_interval_ms: u64 = 5000,
+});
+
+section!(Idempotency {
+    keep_s: f64 = 86_400.0,
+    answer_max_bytes: u64 = 1024 * 1024,
+    prune_interval_ms: u64 = 60_000,
 });
 
 section!(Log {

@@ -8,13 +8,13 @@ use parking_lot::Mutex;
 use super::memories::MemoryRow;
 use crate::domain::{
     Agent, AgentId, Allocation, AllocationId, AllocationStatus, ApiKey, Domain, Event, Flow,
-    FlowId, FlowStatus, KeyId, Lease, LeaseId, MemoryId, NewEvent, Resource, ResourceId, Task,
-    TaskId, TaskStatus, Timestamp, Transition,
+    FlowId, FlowStatus, KeyId, Lease, LeaseId, MemoryId, NewEvent, Resource, ResourceId, Role,
+    RoleName, Task, TaskId, TaskStatus, Timestamp, Transition,
 };
 use crate::error::{Error, Result};
 use crate::ports::{
-    AllocationFilter, Datastore, EventFeed, Page, PageRequest, ReadCost, ReadJob, ReadTx,
-    TaskFilter, WriteJob, WriteTx,
+    AllocationFilter, Datastore, EventFeed, IdempotencyRecord, Page, PageRequest, ReadCost,
+    ReadJob, ReadTx, TaskFilter, WriteJob, WriteTx,
 };
 use crate::strategy::route::StoredRoute;
 
@@ -185,6 +185,8 @@ pub(super) struct State {
     pub(super) leases: Table<LeaseId, Lease>,
     pub(super) routes: Vec<StoredRoute>,
     pub(super) noted_deadlines: HashMap<TaskId, Timestamp>,
+    roles: BTreeMap<RoleName, Role>,
+    pub(super) repeated: BTreeMap<(KeyId, String), IdempotencyRecord>,
     events: Vec<Event>,
     newest_seq: u64,
 }
@@ -342,6 +344,10 @@ impl ReadTx for State {
     fn keys(&self) -> Result<Vec<ApiKey>> {
         Ok(self.keys.all(|_| true))
     }
+
+    fn roles(&self) -> Result<Vec<Role>> {
+        Ok(self.roles.values().cloned().collect())
+    }
 }
 
 impl WriteTx for State {
@@ -426,7 +432,49 @@ impl WriteTx for State {
     }
 
     fn update_key(&mut self, key: &ApiKey) -> Result<()> {
-        self.keys.update(&key.key_id, key.clone())
+        let before = self.keys.get(&key.key_id).and_then(|k| k.last_used_at);
+        let row = ApiKey {
+            last_used_at: before,
+            ..key.clone()
+        };
+        self.keys.update(&key.key_id, row)
+    }
+
+    fn touch_key(&mut self, id: KeyId, at: Timestamp) -> Result<()> {
+        match self.keys.get(&id).cloned() {
+            None => Ok(()),
+            Some(key) => {
+                let last_used_at = Some(at);
+                self.keys.update(
+                    &id,
+                    ApiKey {
+                        last_used_at,
+                        ..key
+                    },
+                )
+            }
+        }
+    }
+
+    fn insert_role(&mut self, role: &Role) -> Result<()> {
+        match self.roles.insert(role.name.clone(), role.clone()) {
+            None => Ok(()),
+            Some(_) => Err(Error::service("a row with this key exists")),
+        }
+    }
+
+    fn update_role(&mut self, role: &Role) -> Result<()> {
+        match self.roles.insert(role.name.clone(), role.clone()) {
+            Some(_) => Ok(()),
+            None => Err(Error::service("no row with this key exists")),
+        }
+    }
+
+    fn delete_role(&mut self, name: &RoleName) -> Result<()> {
+        match self.roles.remove(name) {
+            Some(_) => Ok(()),
+            None => Err(Error::service("no row with this key exists")),
+        }
     }
 
     fn append_event(&mut self, domain: &Domain, at: Timestamp, event: &NewEvent) -> Result<u64> {

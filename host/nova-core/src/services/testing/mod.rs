@@ -2,6 +2,7 @@
 //! hand. For the tests of this crate and, through the feature `testing`, of those above it.
 
 mod datastore;
+mod idempotency;
 mod leases;
 mod memories;
 mod runtime;

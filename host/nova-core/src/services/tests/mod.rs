@@ -5,6 +5,7 @@ mod agents;
 mod analytics_health;
 mod events;
 mod flows;
+mod idempotency;
 mod keys;
 mod leases;
 mod measure;

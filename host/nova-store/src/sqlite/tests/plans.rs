@@ -128,6 +128,8 @@ fn every_list_walks_an_index() {
     }
     check(memories::EXPIRED, "memories_to_expire");
     check(memories::RETIRED, "memories_to_retire");
+    check(idempotency::GET, "sqlite_autoindex_idempotency_1");
+    check(idempotency::PRUNE, "idempotency_by_age");
     check(leases::EXPIRED, "leases_to_expire");
     check(leases::ACTIVE_ON, "leases_on_task");
     check(&leases::leasable(leases::READY), "tasks_to_lease");
