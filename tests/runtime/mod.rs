@@ -4,6 +4,7 @@ mod check;
 mod crash;
 mod fallback;
 mod hostile;
+mod keys_cli;
 mod lifecycle;
 mod swap;
 mod transport;

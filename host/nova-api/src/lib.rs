@@ -10,6 +10,7 @@
 mod extract;
 mod handlers;
 mod middleware;
+pub mod offline;
 mod openapi;
 mod problem;
 pub mod router;

@@ -38,6 +38,9 @@ enum Command {
     /// Look at plugins.
     #[command(subcommand)]
     Plugin(commands::plugin::PluginCommand),
+    /// Make, list, rotate and revoke API keys.
+    #[command(subcommand)]
+    Keys(commands::keys::KeysCommand),
     /// Bring flows into a running daemon.
     #[command(subcommand)]
     Flow(commands::flow::FlowCommand),
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => commands::serve::run(args),
         Command::Config(command) => commands::config::run(command),
         Command::Plugin(command) => commands::plugin::run(command),
+        Command::Keys(command) => commands::keys::run(command),
         Command::Flow(command) => commands::flow::run(command),
         Command::Version => {
             println!("nova {}", env!("CARGO_PKG_VERSION"));

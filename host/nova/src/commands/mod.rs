@@ -1,6 +1,8 @@
 //! One file or folder a subcommand.
 
+pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod flow;
+pub(crate) mod keys;
 pub(crate) mod plugin;
 pub(crate) mod serve;
