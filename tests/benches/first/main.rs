@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
 mod decision;
+mod limits;
 mod load;
 mod problem;
 mod requests;
@@ -61,6 +62,9 @@ async fn bench(parts: &[String]) {
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
     if wanted("decision") {
         decision::run(&*runtime).await;
+    }
+    if wanted("limits") {
+        limits::run(&services).await;
     }
     if wanted("requests") {
         requests::run(&services).await;
