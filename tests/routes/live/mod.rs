@@ -1,6 +1,7 @@
 //! The WebSocket: who gets in, what is answered, how it ends.
 
 mod ends;
+mod keys;
 mod many;
 mod streams;
 

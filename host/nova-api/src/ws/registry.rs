@@ -142,15 +142,17 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use nova_core::{Domain, DomainSet, Permission};
+    use nova_core::{Domain, DomainSet, Grant, Permission};
 
     use super::*;
 
     fn caller() -> Arc<Caller> {
         Arc::new(Caller {
             key_id: KeyId::generate(),
-            permissions: [Permission::Read].into(),
-            domains: DomainSet::All,
+            grants: vec![Grant {
+                permissions: [Permission::Read].into(),
+                domains: DomainSet::All,
+            }],
             default_domain: Domain::default(),
         })
     }

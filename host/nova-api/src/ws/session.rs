@@ -4,15 +4,15 @@
 //! message, so that a client cannot queue up work; frames wait in the stream's bounded broadcast.
 
 use std::future::pending;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use futures_util::SinkExt;
-use nova_core::{Domain, Error};
+use nova_core::{Domain, Error, Permission};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::client::{self, Wanted};
@@ -36,6 +36,8 @@ pub(super) struct Session {
     pub(super) state: Shared,
     pub(super) actor: Actor,
     closing: oneshot::Receiver<Closing>,
+    /// Rises when any key or role has changed.
+    keys: watch::Receiver<u64>,
     pub(super) following: Option<Attached>,
     pub(super) replay: Option<Replay>,
     /// A question that is being answered.
@@ -52,6 +54,7 @@ pub(super) struct Session {
 /// What comes next.
 enum Step {
     Alarm,
+    KeysChanged,
     Heard(Option<Result<Message, axum::Error>>),
     Answered(Utf8Bytes),
     Replayed(nova_core::Result<Part>),
@@ -65,6 +68,8 @@ pub(super) enum End {
     Silent,
     Slow,
     Told(Closing),
+    KeyEnded,
+    KeyChanged,
     TooLong,
     Failed,
 }
@@ -104,8 +109,12 @@ impl Session {
         closing: oneshot::Receiver<Closing>,
     ) -> Self {
         let now = Instant::now();
+        let mut keys = state.services.keys.changes();
+        // What changed since the key was looked at is looked at first.
+        keys.mark_changed();
         let mut session = Self {
             socket,
+            keys,
             state,
             actor,
             closing,
@@ -147,7 +156,7 @@ impl Session {
     pub(super) fn enter(&self, domain: Option<Domain>) -> Result<Domain, Error> {
         match domain {
             None => Ok(self.actor.domain.clone()),
-            named => self.actor.caller.enter(named),
+            named => self.actor.caller.allow(Permission::Read, named),
         }
     }
 
@@ -162,6 +171,7 @@ impl Session {
         tokio::select! {
             biased;
             why = &mut self.closing => Err(End::Told(why.unwrap_or(Closing::Draining))),
+            Ok(()) = self.keys.changed() => Ok(Step::KeysChanged),
             () = &mut self.alarm => Ok(Step::Alarm),
             message = self.socket.recv(), if free => Ok(Step::Heard(message)),
             text = answer(&mut self.asking) => Ok(Step::Answered(text)),
@@ -173,6 +183,7 @@ impl Session {
     async fn take(&mut self, step: Step) -> Result<(), End> {
         match step {
             Step::Alarm => self.alarm().await,
+            Step::KeysChanged => check_key(&self.state, &self.actor),
             Step::Answered(text) => {
                 self.asking = None;
                 self.send([text]).await
@@ -208,6 +219,8 @@ impl Session {
     }
 
     async fn alarm(&mut self) -> Result<(), End> {
+        // A key also ends by itself.
+        check_key(&self.state, &self.actor)?;
         let now = Instant::now();
         if now >= self.heard + self.config().silent {
             return Err(End::Silent);
@@ -283,8 +296,12 @@ impl Session {
     }
 
     async fn serve(&mut self, message: &Value) -> Result<(), Trouble> {
-        let wanted = client::parse(message.clone(), self.config().interval_min);
-        match wanted? {
+        let wanted = client::parse(message.clone(), self.config().interval_min)?;
+        if matches!(wanted, Wanted::Ask(_) | Wanted::Subscribe(_)) {
+            // Work, for which REST would have taken as much.
+            self.state.services.keys.take(self.actor.caller.key_id)?;
+        }
+        match wanted {
             Wanted::Ping => Ok(self.send([server::pong()]).await?),
             Wanted::Ask(ask) => self.ask(ask, message),
             Wanted::Subscribe(wanted) => self.subscribe(wanted).await,
@@ -306,7 +323,7 @@ impl Session {
 
     async fn write(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<(), End> {
         let patience = self.config().silent;
-        let (socket, closing) = (&mut self.socket, &mut self.closing);
+        let (socket, closing, keys) = (&mut self.socket, &mut self.closing, &mut self.keys);
         let writing = async {
             let mut count = 0;
             for message in messages {
@@ -316,14 +333,18 @@ impl Session {
             METRICS.sent.increment(count);
             socket.flush().await
         };
-        tokio::select! {
-            biased;
-            why = closing => Err(End::Told(why.unwrap_or(Closing::Draining))),
-            written = timeout(patience, writing) => match written {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) => Err(End::Peer),
-                Err(_) => Err(End::Slow),
-            },
+        let mut written = pin!(timeout(patience, writing));
+        loop {
+            tokio::select! {
+                biased;
+                why = &mut *closing => return Err(End::Told(why.unwrap_or(Closing::Draining))),
+                Ok(()) = keys.changed() => check_key(&self.state, &self.actor)?,
+                written = &mut written => return match written {
+                    Ok(Ok(())) => Ok(()),
+                    Ok(Err(_)) => Err(End::Peer),
+                    Err(_) => Err(End::Slow),
+                },
+            }
         }
     }
 
@@ -353,6 +374,11 @@ impl End {
             Self::Silent => (close_code::AWAY, "nothing was heard for too long"),
             Self::Slow => (close_code::AWAY, "nothing was read for too long"),
             Self::Told(Closing::Draining) => (close_code::AWAY, "the daemon ends"),
+            Self::KeyEnded => (close_code::POLICY, "the key has ended"),
+            Self::KeyChanged => (
+                close_code::POLICY,
+                "what the key may do has changed; connect again",
+            ),
             Self::TooLong => (close_code::SIZE, "the message is too long"),
             Self::Failed => (close_code::PROTOCOL, "the connection broke the protocol"),
             Self::Peer => return None,
@@ -365,9 +391,20 @@ impl End {
             Self::Silent => "silent",
             Self::Slow => "slow",
             Self::Told(Closing::Draining) => "draining",
+            Self::KeyEnded => "key-ended",
+            Self::KeyChanged => "key-changed",
             Self::TooLong => "too-long",
             Self::Failed => "failed",
         }
+    }
+}
+
+/// Whether the key still opens what the socket was opened for.
+fn check_key(state: &Shared, actor: &Actor) -> Result<(), End> {
+    match state.services.keys.current(actor.caller.key_id) {
+        Ok(now) if now.grants == actor.caller.grants => Ok(()),
+        Ok(_) => Err(End::KeyChanged),
+        Err(_) => Err(End::KeyEnded),
     }
 }
 
