@@ -21,15 +21,9 @@
 //! Confidence: of a claim, the least fraction met among its demands (1 for a claim that
 //! asks for nothing); of the whole, the mean of these weighted by priority.
 
-mod answer;
-mod claims;
-mod exact;
-mod fill;
-mod ledger;
-mod problem;
-
-use nova_sdk::allocation::{Allocation, Problem, ResourceAllocator};
-use nova_sdk::{About, Strategy, StrategyError, about, export_resource_allocator, invalid};
+use nova_sdk::allocation::filling::{self, Sharing};
+use nova_sdk::allocation::{Allocation, Problem, ResourceAllocator, validate};
+use nova_sdk::{About, Strategy, StrategyError, about, export_resource_allocator};
 use serde::Deserialize;
 
 /// The component.
@@ -57,15 +51,12 @@ export_resource_allocator!(Drf);
 
 /// Divides a problem's resources among its claims.
 ///
-/// Takes O((D + B) · (R + log C)) steps for D demands, R resources, C claims and B bundles
-/// that are not taken in leaps (a few for each claim, however many it asks for).
-///
 /// # Errors
 /// [`StrategyError::InvalidInput`] for a problem that breaks the contract,
 /// [`StrategyError::InvalidSettings`] for settings other than `{}`. Scarcity is no error:
 /// what a claim did not get is in `unmet`, with the reason.
 pub fn allocate(problem: &Problem) -> Result<Allocation, StrategyError> {
     let Settings {} = nova_sdk::settings(&problem.settings)?;
-    problem::check(problem).map_err(invalid)?;
-    Ok(answer::allocation(&fill::Filling::run(problem)))
+    validate(problem)?;
+    Ok(filling::allocate(problem, Sharing::Dominant))
 }

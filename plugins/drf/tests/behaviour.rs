@@ -1,12 +1,10 @@
 //! Each rule of the allocator alone, with numbers that can be checked by hand.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use drf::allocate;
 use nova_sdk::StrategyError;
-use nova_sdk::allocation::{Problem, UnmetReason as Reason};
-use support::{ask, assert_close, check, reasons, resources, with};
+use nova_sdk::allocation::testing::{ask, assert_close, reasons, resources, with};
+use nova_sdk::allocation::{Allocation, Problem, UnmetReason as Reason};
 
 #[test]
 fn nothing_asked_nothing_given() {
@@ -261,4 +259,12 @@ impl TapTwice for Problem {
         demands.max.extend(demands.max.last().copied());
         self
     }
+}
+
+/// Allocates and compares the amounts.
+#[track_caller]
+fn check(problem: &Problem, amounts: &[f64]) -> Allocation {
+    let allocation = allocate(problem).unwrap();
+    assert_close(&allocation.amount, amounts);
+    allocation
 }

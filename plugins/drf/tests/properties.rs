@@ -2,12 +2,10 @@
 //! sharing incentive, determinism.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use drf::allocate;
+use nova_sdk::allocation::testing::{Ask, ask, resources, with};
 use nova_sdk::allocation::{Allocation, Problem, UnmetReason};
 use proptest::prelude::*;
-use support::{Ask, ask, resources, with};
 
 const SLACK: f64 = 1e-9;
 

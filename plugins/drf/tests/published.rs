@@ -1,9 +1,9 @@
 //! Examples that papers and textbooks publish with their answers.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
-use support::{ask, assert_close, check, resources, with};
+use drf::allocate;
+use nova_sdk::allocation::testing::{Ask, ask, assert_close, resources, with};
+use nova_sdk::allocation::{Allocation, Problem};
 
 /// Ghodsi et al. 2011, section 4.1 and figure 3: 9 CPU and 18 GB; A runs tasks of
 /// <1 CPU, 4 GB>, B of <3 CPU, 1 GB>.
@@ -35,7 +35,7 @@ fn keshav_max_min_and_weighted() {
 #[test]
 fn yarn_fair_shares() {
     let all = 1e9;
-    let forty = |asks: &[support::Ask], shares: &[f64]| {
+    let forty = |asks: &[Ask], shares: &[f64]| {
         check(&with(resources(&[40.0]), asks), shares);
     };
     forty(&[0; 4].map(|_| ask(&[all])), &[10.0; 4]);
@@ -50,7 +50,7 @@ fn yarn_fair_shares() {
 
     let weights = [2.0, 1.0, 1.0, 0.5];
     let weighted = |k: usize| ask(&[all]).weight(weights[k]);
-    let forty_five = |asks: &[support::Ask], shares: &[f64]| {
+    let forty_five = |asks: &[Ask], shares: &[f64]| {
         check(&with(resources(&[45.0]), asks), shares);
     };
     forty_five(&[0, 1, 2, 3].map(weighted), &[20.0, 10.0, 10.0, 5.0]);
@@ -64,4 +64,12 @@ fn yarn_fair_shares() {
         &[0, 1, 2, 3].map(|k| weighted(k).min(0, minima[k])),
         &[20.0, 5.0, 5.0, 15.0],
     );
+}
+
+/// Allocates and compares the amounts.
+#[track_caller]
+fn check(problem: &Problem, amounts: &[f64]) -> Allocation {
+    let allocation = allocate(problem).unwrap();
+    assert_close(&allocation.amount, amounts);
+    allocation
 }

@@ -2,12 +2,10 @@
 //! beside the repository), all of which were solved in exact rational arithmetic.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use drf::allocate;
+use nova_sdk::allocation::testing::{Ask, ask, assert_close, resources, with};
 use serde_json::Value;
 use std::path::PathBuf;
-use support::{Ask, ask, assert_close, resources, with};
 
 fn cases(kind: &str) -> Vec<Value> {
     let folder = std::env::var_os("NOVA_SHARED_DATA").map_or_else(

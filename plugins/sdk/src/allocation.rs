@@ -1,10 +1,20 @@
 //! The kind `resource-allocator`: who gets how much of what.
 //!
 //! The types are those of the contract, `wit/v0.1/resource-allocator.wit`, which documents
-//! every column.
+//! every column. What allocators share is here too: [`validate`] a problem, [`finish`] an
+//! answer from its amounts, divide by progressive [`filling`].
+
+pub mod exact;
+pub mod filling;
+mod finish;
+pub mod testing;
+mod validate;
 
 use crate::bindings::allocation::exports::nova::strategy::allocator;
 use crate::{Strategy, StrategyError};
+
+pub use finish::{UNMET_SLACK, finish, number, overall, trim};
+pub use validate::validate;
 
 pub use allocator::{Allocation, Claims, Demands, Problem, Resources, Unmet, UnmetReason};
 

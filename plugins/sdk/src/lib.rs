@@ -37,6 +37,7 @@ pub mod analytics;
 pub mod bindings;
 pub mod flow;
 mod log;
+mod random;
 mod settings;
 mod strategy;
 
@@ -44,5 +45,6 @@ pub use bindings::shared::nova::strategy::types::{
     Descriptor, Infeasibility, InfeasibleReason, StrategyError,
 };
 pub use log::{Level, log};
-pub use settings::settings;
+pub use random::Random;
+pub use settings::{parameters, settings};
 pub use strategy::{About, Strategy, infeasible, invalid};

@@ -1,4 +1,4 @@
-//! Settings as a plugin's own type.
+//! Settings and parameters as a plugin's own types.
 
 use crate::StrategyError;
 use serde::de::DeserializeOwned;
@@ -12,12 +12,21 @@ use serde::de::DeserializeOwned;
 /// # Errors
 /// [`StrategyError::InvalidSettings`] naming the path and the cause.
 pub fn settings<T: DeserializeOwned>(json: &str) -> Result<T, StrategyError> {
+    read(json).map_err(StrategyError::InvalidSettings)
+}
+
+/// Reads a request's open-ended parameters into the plugin's own type, as [`settings`] does.
+///
+/// # Errors
+/// [`StrategyError::InvalidInput`] naming the path below `parameters` and the cause.
+pub fn parameters<T: DeserializeOwned>(json: &str) -> Result<T, StrategyError> {
+    read(json).map_err(|error| StrategyError::InvalidInput(format!("parameters: {error}")))
+}
+
+fn read<T: DeserializeOwned>(json: &str) -> Result<T, String> {
     let mut reader = serde_json::Deserializer::from_str(json);
-    let read = serde_path_to_error::deserialize(&mut reader)
-        .map_err(|error| StrategyError::InvalidSettings(error.to_string()))?;
-    reader
-        .end()
-        .map_err(|error| StrategyError::InvalidSettings(error.to_string()))?;
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| error.to_string())?;
+    reader.end().map_err(|error| error.to_string())?;
     Ok(read)
 }
 

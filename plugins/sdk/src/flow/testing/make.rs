@@ -1,5 +1,6 @@
 //! Problems for tests: from a few numbers, or from a seed.
 
+use crate::Random;
 use crate::flow::Problem;
 
 /// Tasks of the given work on agents of the given speed, one slot each. Edges are
@@ -33,7 +34,7 @@ pub fn unrelated(duration_s: &[&[f64]], edges: &[(u32, u32, f64)], agents: usize
 /// releases, capabilities, demands, slots, speeds, costs, busy slots and fixed tasks. Every
 /// task that is not fixed can run on agent 0.
 pub fn random(seed: u64) -> Problem {
-    let mut dice = Dice(seed);
+    let mut dice = Random::new(seed);
     let tasks = dice.below(14) as usize;
     let agents = 1 + dice.below(4) as usize;
     let work: Vec<f64> = (0..tasks).map(|_| dice.below(9) as f64).collect();
@@ -81,7 +82,7 @@ pub fn random(seed: u64) -> Problem {
     problem
 }
 
-fn random_agents(dice: &mut Dice, problem: &mut Problem) {
+fn random_agents(dice: &mut Random, problem: &mut Problem) {
     let columns = &mut problem.agents;
     for agent in 0..columns.speed.len() {
         columns.slots[agent] = 1 + dice.below(3) as u32;
@@ -107,7 +108,7 @@ fn random_agents(dice: &mut Dice, problem: &mut Problem) {
 }
 
 /// Fixes tasks without predecessors on agents that nothing else occupies.
-fn random_fixed(dice: &mut Dice, problem: &mut Problem) {
+fn random_fixed(dice: &mut Random, problem: &mut Problem) {
     let tasks = problem.tasks.work_s.len();
     problem.agents.busy_agent.clear();
     problem.agents.busy_until_s.clear();
@@ -122,18 +123,5 @@ fn random_fixed(dice: &mut Dice, problem: &mut Problem) {
             problem.tasks.fixed_start_s[task] = start_s;
             problem.tasks.fixed_finish_s[task] = start_s + dice.below(7) as f64;
         }
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (bits ^ (bits >> 31)) % sides
     }
 }

@@ -7,33 +7,33 @@
 
 /// A sum of many terms with about twice the precision of `f64`.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sum {
+pub struct Sum {
     high: f64,
     low: f64,
 }
 
 impl Sum {
     /// Adds one term.
-    pub(crate) fn add(&mut self, term: f64) {
+    pub fn add(&mut self, term: f64) {
         let (high, error) = two_sum(self.high, term);
         let (high, low) = two_sum(high, self.low + error);
         *self = Self { high, low };
     }
 
     /// Takes one term away.
-    pub(crate) fn sub(&mut self, term: f64) {
+    pub fn sub(&mut self, term: f64) {
         self.add(-term);
     }
 
     /// The sum, rounded once.
-    pub(crate) fn value(self) -> f64 {
+    pub fn value(self) -> f64 {
         self.high + self.low
     }
 }
 
 /// The weighted dominant share of a claim with `taken` of its `bundles` bundles, where the
 /// whole demand is `requested` of a resource of `capacity` units: rounded once.
-pub(crate) fn level(taken: u32, requested: f64, bundles: u32, capacity: f64, weight: f64) -> f64 {
+pub fn level(taken: u32, requested: f64, bundles: u32, capacity: f64, weight: f64) -> f64 {
     let (above, above_low) = two_product(f64::from(taken), requested);
     let (part, part_low) = two_product(f64::from(bundles), capacity);
     let (below, below_low) = two_product(part, weight);

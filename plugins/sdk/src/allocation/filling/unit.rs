@@ -1,23 +1,24 @@
-//! What each claim may receive at most, before anyone competes.
+//! What grows together, and how far it may at most, before anyone competes.
 //!
-//! Owns the translation of requests, bounds and bundle counts into one number line per
-//! claim: a *position* from 0 to its ceiling, as a fraction of the demand (divisible) or a
-//! count of bundles. Knows nothing of other claims or of what is left.
+//! A unit is a claim, or a part of one: some of its demands that grow together. Owns the
+//! translation of requests, bounds and bundle counts into one number line per unit: a
+//! *position* from 0 to its ceiling, as a fraction of the demand (divisible) or a count of
+//! bundles. Knows nothing of other units or of what is left.
 
-use crate::exact;
-use nova_sdk::allocation::Problem;
+use super::Sharing;
+use crate::allocation::{Problem, exact};
 
 /// Relative slack for counting whole bundles: three bundles of 0.1 fit into 0.3.
 const COUNT_SLACK: f64 = 1e-9;
 
-/// Why a claim stopped growing.
+/// Why a unit stopped growing.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Stop {
+pub(super) enum Stop {
     /// Everything it asked for.
     Satisfied,
     /// Its own maximum, of this demand.
     Max { demand: usize },
-    /// Its own cost cap.
+    /// Its claim's cost cap.
     ClaimCost,
     /// This column has no room, or (`partial`) less than a whole bundle.
     Full { column: usize, partial: bool },
@@ -31,41 +32,50 @@ pub(crate) enum Stop {
     Bounds,
 }
 
-/// One claim, reduced to what the filling needs.
+/// One claim or a part of it, reduced to what the filling needs.
 #[derive(Clone, Debug)]
-pub(crate) struct Claim {
+pub(super) struct Unit {
+    /// Whose it is.
+    pub(super) claim: usize,
+    /// Whether it is all of its claim.
+    whole: bool,
     /// Its demands, in their order.
-    pub(crate) demands: Vec<usize>,
+    pub(super) demands: Vec<usize>,
     /// Weighted dominant share of the whole demand: level = position × slope. 0 when no
     /// demanded resource has capacity.
-    pub(crate) slope: f64,
+    pub(super) slope: f64,
     /// The demand whose resource is the dominant one.
     dominant: Option<usize>,
     /// 0 for a divisible claim.
-    pub(crate) bundles: u32,
+    pub(super) bundles: u32,
     /// Bundles that its minima amount to.
-    pub(crate) first_bundles: u32,
+    pub(super) first_bundles: u32,
     /// The farthest position: a fraction of the demand, or a number of bundles.
-    pub(crate) ceiling: f64,
+    pub(super) ceiling: f64,
     /// Why it goes no farther than its ceiling.
-    pub(crate) at_ceiling: Stop,
+    pub(super) at_ceiling: Stop,
 }
 
-impl Claim {
-    /// All claims of a problem.
-    pub(crate) fn all(problem: &Problem) -> Vec<Claim> {
+impl Unit {
+    /// All units of a problem, in the order of their claims.
+    pub(super) fn all(problem: &Problem, sharing: Sharing) -> Vec<Unit> {
         let mut demands = vec![Vec::new(); problem.claims.weight.len()];
         for (demand, &claim) in problem.demands.claim.iter().enumerate() {
             demands[claim as usize].push(demand);
         }
-        demands
-            .into_iter()
-            .enumerate()
-            .map(|(index, demands)| Self::new(problem, index, demands))
-            .collect()
+        let mut units = Vec::with_capacity(demands.len());
+        for (claim, demands) in demands.into_iter().enumerate() {
+            if sharing == Sharing::Each && problem.claims.bundles[claim] == 0 && demands.len() > 1 {
+                let alone = demands.into_iter();
+                units.extend(alone.map(|d| Self::new(problem, claim, vec![d], false)));
+            } else {
+                units.push(Self::new(problem, claim, demands, true));
+            }
+        }
+        units
     }
 
-    fn new(problem: &Problem, index: usize, demands: Vec<usize>) -> Self {
+    fn new(problem: &Problem, index: usize, demands: Vec<usize>, whole: bool) -> Self {
         let mut dominant = None;
         let mut share = 0.0;
         for &d in &demands {
@@ -76,7 +86,9 @@ impl Claim {
             }
         }
         let bundles = problem.claims.bundles[index];
-        let mut claim = Claim {
+        let mut unit = Unit {
+            claim: index,
+            whole,
             demands,
             slope: share / problem.claims.weight[index],
             dominant,
@@ -89,23 +101,29 @@ impl Claim {
             },
             at_ceiling: Stop::Satisfied,
         };
-        if claim
+        if unit
             .demands
             .iter()
             .all(|&d| problem.demands.requested[d] == 0.0)
         {
-            claim.ceiling = 0.0;
+            unit.ceiling = 0.0;
         } else if bundles == 0 {
-            claim.bound_fraction(problem, index);
+            unit.bound_fraction(problem);
         } else {
-            claim.bound_bundles(problem, index);
+            unit.bound_bundles(problem);
         }
-        claim
+        unit
+    }
+
+    /// The claim whose cost cap this unit shares with others, so that it must be watched
+    /// while they grow; a cap of its own is in the ceiling.
+    pub(super) fn shared_cap(&self, problem: &Problem) -> Option<usize> {
+        (!self.whole && problem.claims.max_cost[self.claim] < f64::INFINITY).then_some(self.claim)
     }
 
     /// The level at which bundle number `taken + 1` is due: Algorithm 1 of the DRF paper
     /// serves the claim whose weighted dominant share is the lowest.
-    pub(crate) fn bundle_level(&self, problem: &Problem, index: usize, taken: u32) -> f64 {
+    pub(super) fn bundle_level(&self, problem: &Problem, taken: u32) -> f64 {
         let Some(demand) = self.dominant else {
             return 0.0;
         };
@@ -114,12 +132,12 @@ impl Claim {
             problem.demands.requested[demand],
             self.bundles,
             problem.resources.capacity[problem.demands.resource[demand] as usize],
-            problem.claims.weight[index],
+            problem.claims.weight[self.claim],
         )
     }
 
     /// Units of `demand` at a position.
-    pub(crate) fn amount(&self, problem: &Problem, demand: usize, position: f64) -> f64 {
+    pub(super) fn amount(&self, problem: &Problem, demand: usize, position: f64) -> f64 {
         let requested = problem.demands.requested[demand];
         let most = problem.demands.max[demand];
         if self.bundles > 0 {
@@ -134,7 +152,7 @@ impl Claim {
         part.min(most).max(problem.demands.min[demand])
     }
 
-    fn bound_fraction(&mut self, problem: &Problem, index: usize) {
+    fn bound_fraction(&mut self, problem: &Problem) {
         for &d in &self.demands {
             let (requested, max) = (problem.demands.requested[d], problem.demands.max[d]);
             if requested > 0.0 && max / requested < self.ceiling {
@@ -142,7 +160,10 @@ impl Claim {
                 self.at_ceiling = Stop::Max { demand: d };
             }
         }
-        let affordable = self.affordable_fraction(problem, problem.claims.max_cost[index]);
+        if !self.whole {
+            return;
+        }
+        let affordable = self.affordable_fraction(problem, problem.claims.max_cost[self.claim]);
         if affordable < self.ceiling {
             self.ceiling = affordable;
             self.at_ceiling = Stop::ClaimCost;
@@ -179,7 +200,7 @@ impl Claim {
         f64::INFINITY
     }
 
-    fn bound_bundles(&mut self, problem: &Problem, index: usize) {
+    fn bound_bundles(&mut self, problem: &Problem) {
         let count = f64::from(self.bundles);
         let mut cost = 0.0;
         for &d in &self.demands {
@@ -197,7 +218,7 @@ impl Claim {
             }
         }
         if cost > 0.0 {
-            let most = (problem.claims.max_cost[index] / cost * (1.0 + COUNT_SLACK)).floor();
+            let most = (problem.claims.max_cost[self.claim] / cost * (1.0 + COUNT_SLACK)).floor();
             if most < self.ceiling {
                 self.ceiling = most;
                 self.at_ceiling = Stop::ClaimCost;

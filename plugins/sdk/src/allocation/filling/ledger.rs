@@ -1,11 +1,11 @@
 //! What is left of every resource, and of the money, while levels rise.
 //!
-//! Owns the columns: one for each resource and a last one for the cost of everything. A
-//! column's use is a line in the level: a fixed part, plus a rate for the demands that rise
+//! Owns the columns: one for each resource, one for the cost of everything, and one for each
+//! claim whose cost cap several units share. A column's use is a line in the level: a fixed part, plus a rate for the demands that rise
 //! with it. Knows nothing of claims, tiers or order.
 
-use crate::exact::Sum;
-use nova_sdk::allocation::Problem;
+use crate::allocation::Problem;
+use crate::allocation::exact::Sum;
 
 /// One resource, or the cost.
 #[derive(Clone, Debug, Default)]
@@ -21,13 +21,19 @@ struct Column {
 
 /// All columns.
 #[derive(Clone, Debug)]
-pub(crate) struct Ledger {
+pub(super) struct Ledger {
     columns: Vec<Column>,
+    /// The column of the cost of everything.
+    money: usize,
+    /// Claims with a column of their own, in ascending order; the first has the column after
+    /// `money`.
+    capped: Vec<usize>,
 }
 
 impl Ledger {
-    /// The state before anything is given.
-    pub(crate) fn new(problem: &Problem) -> Self {
+    /// The state before anything is given; `capped` are the claims whose cost cap is to be
+    /// watched, in ascending order.
+    pub(super) fn new(problem: &Problem, capped: Vec<usize>) -> Self {
         let mut columns: Vec<Column> = problem
             .resources
             .capacity
@@ -42,35 +48,48 @@ impl Ledger {
                 }
             })
             .collect();
-        columns.push(Column {
-            available: problem.max_cost,
-            slack: if problem.max_cost.is_finite() {
-                1e-12 * problem.max_cost
+        let purse = |available: f64| Column {
+            available,
+            slack: if available.is_finite() {
+                1e-12 * available
             } else {
                 0.0
             },
             ..Column::default()
-        });
-        Self { columns }
+        };
+        let money = columns.len();
+        columns.push(purse(problem.max_cost));
+        columns.extend(capped.iter().map(|&c| purse(problem.claims.max_cost[c])));
+        Self {
+            columns,
+            money,
+            capped,
+        }
     }
 
-    /// Number of columns; the last is the cost.
-    pub(crate) fn len(&self) -> usize {
+    /// Number of columns.
+    pub(super) fn len(&self) -> usize {
         self.columns.len()
     }
 
     /// The column of the cost.
-    pub(crate) fn cost_column(&self) -> usize {
-        self.columns.len() - 1
+    pub(super) fn cost_column(&self) -> usize {
+        self.money
+    }
+
+    /// The column of a claim's own cost, where it has one.
+    pub(super) fn claim_column(&self, claim: usize) -> Option<usize> {
+        let place = self.capped.binary_search(&claim).ok()?;
+        Some(self.money + 1 + place)
     }
 
     /// What the column has in all for the claims.
-    pub(crate) fn available(&self, column: usize) -> f64 {
+    pub(super) fn available(&self, column: usize) -> f64 {
         self.columns[column].available
     }
 
     /// What the column has left at a level; never below 0.
-    pub(crate) fn room(&self, column: usize, level: f64) -> f64 {
+    pub(super) fn room(&self, column: usize, level: f64) -> f64 {
         let column = &self.columns[column];
         let risen = if column.rising > 0 {
             level * column.rate.value()
@@ -81,7 +100,7 @@ impl Ledger {
     }
 
     /// How fast the column is used up, per unit of level.
-    pub(crate) fn rate(&self, column: usize) -> f64 {
+    pub(super) fn rate(&self, column: usize) -> f64 {
         if self.columns[column].rising > 0 {
             self.columns[column].rate.value()
         } else {
@@ -90,39 +109,39 @@ impl Ledger {
     }
 
     /// Whether `amount` fits at a level, rounding aside.
-    pub(crate) fn fits(&self, column: usize, amount: f64, level: f64) -> bool {
+    pub(super) fn fits(&self, column: usize, amount: f64, level: f64) -> bool {
         let room = self.room(column, level);
         amount <= 0.0 || room == f64::INFINITY || amount <= room + self.columns[column].slack
     }
 
     /// Whether the column has nothing left at a level, rounding aside.
-    pub(crate) fn is_full(&self, column: usize, level: f64) -> bool {
+    pub(super) fn is_full(&self, column: usize, level: f64) -> bool {
         self.columns[column].full || self.room(column, level) <= self.columns[column].slack
     }
 
     /// Declares that the rising demands have used the column up.
-    pub(crate) fn set_full(&mut self, column: usize) {
+    pub(super) fn set_full(&mut self, column: usize) {
         self.columns[column].full = true;
     }
 
     /// Gives a fixed amount.
-    pub(crate) fn give(&mut self, column: usize, amount: f64) {
+    pub(super) fn give(&mut self, column: usize, amount: f64) {
         self.columns[column].fixed.add(amount);
     }
 
     /// Takes a fixed amount back.
-    pub(crate) fn take_back(&mut self, column: usize, amount: f64) {
+    pub(super) fn take_back(&mut self, column: usize, amount: f64) {
         self.columns[column].fixed.sub(amount);
     }
 
     /// A demand begins to rise with the level, at `rate` units for each.
-    pub(crate) fn rise(&mut self, column: usize, rate: f64) {
+    pub(super) fn rise(&mut self, column: usize, rate: f64) {
         self.columns[column].rate.add(rate);
         self.columns[column].rising += 1;
     }
 
     /// A demand stops rising.
-    pub(crate) fn settle(&mut self, column: usize, rate: f64) {
+    pub(super) fn settle(&mut self, column: usize, rate: f64) {
         let column = &mut self.columns[column];
         column.rate.sub(rate);
         column.rising -= 1;
@@ -132,7 +151,7 @@ impl Ledger {
     }
 
     /// The first column that rising demands use up, with the level at which they do.
-    pub(crate) fn next_full(&self) -> Option<(f64, usize)> {
+    pub(super) fn next_full(&self) -> Option<(f64, usize)> {
         let mut first: Option<(f64, usize)> = None;
         for (index, column) in self.columns.iter().enumerate() {
             if column.rising == 0 || column.available == f64::INFINITY {

@@ -1,11 +1,9 @@
 //! A builder for problems, so that a test shows only what it is about.
-#![allow(dead_code, clippy::unwrap_used)]
 
-use drf::allocate;
-use nova_sdk::allocation::{Allocation, Problem, UnmetReason};
+use crate::allocation::Problem;
 
 /// Resources of these capacities, unused and free of cost.
-pub(crate) fn resources(capacity: &[f64]) -> Problem {
+pub fn resources(capacity: &[f64]) -> Problem {
     let mut problem = Problem::default();
     problem.resources.capacity = capacity.to_vec();
     problem.resources.in_use = vec![0.0; capacity.len()];
@@ -15,17 +13,21 @@ pub(crate) fn resources(capacity: &[f64]) -> Problem {
 
 /// A claim before it is added.
 #[derive(Clone, Debug)]
-pub(crate) struct Ask {
-    pub(crate) weight: f64,
-    pub(crate) priority: u8,
-    pub(crate) bundles: u32,
-    pub(crate) max_cost: f64,
+pub struct Ask {
+    /// Its share in fair division.
+    pub weight: f64,
+    /// Its tier, 1 to 5.
+    pub priority: u8,
+    /// Whole bundles, or 0.
+    pub bundles: u32,
+    /// What it may cost at most.
+    pub max_cost: f64,
     /// (resource, requested, min, max)
-    pub(crate) demands: Vec<(u32, f64, f64, f64)>,
+    pub demands: Vec<(u32, f64, f64, f64)>,
 }
 
 /// A divisible claim of weight 1 in the lowest tier.
-pub(crate) fn ask(requested: &[f64]) -> Ask {
+pub fn ask(requested: &[f64]) -> Ask {
     Ask {
         weight: 1.0,
         priority: 1,
@@ -40,34 +42,40 @@ pub(crate) fn ask(requested: &[f64]) -> Ask {
 }
 
 impl Ask {
-    pub(crate) fn weight(mut self, weight: f64) -> Self {
+    /// Its share in fair division.
+    pub fn weight(mut self, weight: f64) -> Self {
         self.weight = weight;
         self
     }
-    pub(crate) fn priority(mut self, priority: u8) -> Self {
+    /// Its tier, 1 to 5.
+    pub fn priority(mut self, priority: u8) -> Self {
         self.priority = priority;
         self
     }
-    pub(crate) fn bundles(mut self, bundles: u32) -> Self {
+    /// Whole bundles, or 0.
+    pub fn bundles(mut self, bundles: u32) -> Self {
         self.bundles = bundles;
         self
     }
-    pub(crate) fn max_cost(mut self, max_cost: f64) -> Self {
+    /// What it may cost at most.
+    pub fn max_cost(mut self, max_cost: f64) -> Self {
         self.max_cost = max_cost;
         self
     }
-    pub(crate) fn min(mut self, resource: usize, min: f64) -> Self {
+    /// The least that is of use, of its `resource`-th demand.
+    pub fn min(mut self, resource: usize, min: f64) -> Self {
         self.demands[resource].2 = min;
         self
     }
-    pub(crate) fn max(mut self, resource: usize, max: f64) -> Self {
+    /// The most it may be given, of its `resource`-th demand.
+    pub fn max(mut self, resource: usize, max: f64) -> Self {
         self.demands[resource].3 = max;
         self
     }
 }
 
 /// The problem with these claims added.
-pub(crate) fn with(mut problem: Problem, asks: &[Ask]) -> Problem {
+pub fn with(mut problem: Problem, asks: &[Ask]) -> Problem {
     for ask in asks {
         let claim = problem.claims.weight.len() as u32;
         problem.claims.weight.push(ask.weight);
@@ -83,30 +91,4 @@ pub(crate) fn with(mut problem: Problem, asks: &[Ask]) -> Problem {
         }
     }
     problem
-}
-
-/// Allocates and compares the amounts.
-#[track_caller]
-pub(crate) fn check(problem: &Problem, amounts: &[f64]) -> Allocation {
-    let allocation = allocate(problem).unwrap();
-    assert_close(&allocation.amount, amounts);
-    allocation
-}
-
-#[track_caller]
-pub(crate) fn assert_close(found: &[f64], expected: &[f64]) {
-    assert_eq!(found.len(), expected.len(), "{found:?}");
-    for (index, (&found_one, &expected_one)) in found.iter().zip(expected).enumerate() {
-        let scale = expected_one.abs().max(1.0);
-        assert!(
-            (found_one - expected_one).abs() <= 1e-9 * scale,
-            "[{index}] is {found_one}, expected {expected_one}"
-        );
-    }
-}
-
-/// The reasons of an allocation, as (demand, reason).
-pub(crate) fn reasons(allocation: &Allocation) -> Vec<(u32, UnmetReason)> {
-    let pairs = allocation.unmet.iter();
-    pairs.map(|unmet| (unmet.demand, unmet.reason)).collect()
 }

@@ -1,10 +1,10 @@
 //! Dominant Resource Fairness by progressive filling (Ghodsi, Zaharia, Hindman, Konwinski,
 //! Shenker, Stoica, NSDI 2011, sections 4 and 6), as a sweep over one level.
 //!
-//! Owns the order in which claims grow. Tier by tier, the *level* (the weighted dominant
-//! share that everyone still growing has) rises from 0. A divisible claim grows with it; a
-//! bundle of an indivisible claim is due when the level reaches the share that the claim
-//! has already, which for bundles alone is the paper's Algorithm 1 (the lowest weighted
+//! Owns the order in which units grow (a unit is a claim, or for max-min fairness one demand
+//! of it). Tier by tier, the *level* (the weighted dominant share that everyone still growing
+//! has) rises from 0. A divisible unit grows with it; a bundle of an indivisible one is due
+//! when the level reaches the share that it has already, which for bundles alone is the paper's Algorithm 1 (the lowest weighted
 //! dominant share first, ties by the lowest index, a claim whose next bundle does not fit
 //! leaves) and lets both kinds share a tier. The sweep jumps from event to event, so its
 //! answer is exact up to rounding, and bundles are taken in leaps where nothing can happen
@@ -15,28 +15,30 @@
 //! it. Of a divisible claim every demand has the same fraction, except that none falls
 //! below its minimum.
 //!
-//! Invariants: a column is never given more than it has, rounding aside (`answer` trims
-//! that); a claim stops once, and [`Filling::stop`] says why.
+//! Invariants: a column is never given more than it has, rounding aside (`finish` trims
+//! that); a unit stops once, and [`Filling::stop`] says why.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
-use crate::claims::{Claim, Stop};
-use crate::ledger::Ledger;
-use nova_sdk::allocation::Problem;
+use super::Sharing;
+use super::ledger::Ledger;
+use super::unit::{Stop, Unit};
+use crate::allocation::Problem;
 
-/// After this many bundle events for each claim still taking bundles, a leap is tried.
+/// After this many bundle events for each unit still taking bundles, a leap is tried.
 const EVENTS_BEFORE_LEAP: usize = 4;
 
 /// What happens at a level, in the order in which it happens at equal levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    /// A divisible claim reaches its ceiling.
-    Ceiling { claim: usize },
+    /// A divisible unit reaches its ceiling.
+    Ceiling { unit: usize },
     /// A demand outgrows its minimum.
-    Outgrow { claim: usize, demand: usize },
+    Outgrow { unit: usize, demand: usize },
     /// A bundle is due.
-    Bundle { claim: usize },
+    Bundle { unit: usize },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,14 +48,16 @@ struct Event {
 }
 
 /// A problem being filled; after [`Filling::run`], the outcome.
-pub(crate) struct Filling<'a> {
-    pub(crate) problem: &'a Problem,
-    pub(crate) claims: Vec<Claim>,
-    pub(crate) ledger: Ledger,
-    /// Where each claim stands: a fraction, or a number of bundles.
-    pub(crate) position: Vec<f64>,
-    /// Why each claim stopped; none while it grows.
-    pub(crate) stop: Vec<Option<Stop>>,
+pub(super) struct Filling<'a> {
+    pub(super) problem: &'a Problem,
+    pub(super) units: Vec<Unit>,
+    /// The unit of each demand.
+    pub(super) unit_of: Vec<usize>,
+    pub(super) ledger: Ledger,
+    /// Where each unit stands: a fraction, or a number of bundles.
+    pub(super) position: Vec<f64>,
+    /// Why each unit stopped; none while it grows.
+    pub(super) stop: Vec<Option<Stop>>,
     rising: Vec<bool>,
     /// For each column, the demands that use it.
     users: Vec<Vec<usize>>,
@@ -63,52 +67,73 @@ pub(crate) struct Filling<'a> {
 
 impl<'a> Filling<'a> {
     /// Fills a valid problem.
-    pub(crate) fn run(problem: &'a Problem) -> Self {
-        let ledger = Ledger::new(problem);
-        let mut users = vec![Vec::new(); ledger.len()];
-        for (demand, &resource) in problem.demands.resource.iter().enumerate() {
-            users[resource as usize].push(demand);
-            if problem.resources.cost_per_unit[resource as usize] > 0.0 {
-                users[ledger.cost_column()].push(demand);
+    pub(super) fn run(problem: &'a Problem, sharing: Sharing) -> Self {
+        let units = Unit::all(problem, sharing);
+        let mut capped: Vec<usize> = units.iter().filter_map(|u| u.shared_cap(problem)).collect();
+        capped.dedup();
+        let ledger = Ledger::new(problem, capped);
+        let mut unit_of = vec![0; problem.demands.requested.len()];
+        for (index, unit) in units.iter().enumerate() {
+            for &demand in &unit.demands {
+                unit_of[demand] = index;
             }
         }
-        let claims = Claim::all(problem);
         let mut filling = Filling {
             problem,
-            position: vec![0.0; claims.len()],
-            stop: vec![None; claims.len()],
+            position: vec![0.0; units.len()],
+            stop: vec![None; units.len()],
             rising: vec![false; problem.demands.requested.len()],
-            claims,
+            users: vec![Vec::new(); ledger.len()],
+            units,
+            unit_of,
             ledger,
-            users,
             level: 0.0,
             events: BinaryHeap::new(),
         };
+        for demand in 0..problem.demands.requested.len() {
+            for (column, _) in filling.columns_of(demand) {
+                filling.users[column].push(demand);
+            }
+        }
         for tier in (1..=5).rev() {
-            filling.for_tier(tier, Self::reserve);
+            filling.reserve_tier(tier);
         }
         for tier in (1..=5).rev() {
             filling.level = 0.0;
-            filling.for_tier(tier, Self::open);
+            for unit in 0..filling.units.len() {
+                if filling.tier(unit) == tier && filling.stop[unit].is_none() {
+                    filling.open(unit);
+                }
+            }
             filling.sweep();
         }
         filling
     }
 
-    /// What a demand is given where its claim stands.
-    pub(crate) fn amount(&self, demand: usize) -> f64 {
-        let claim = self.problem.demands.claim[demand] as usize;
-        match self.stop[claim] {
-            Some(Stop::Minimum { .. } | Stop::Bounds) => 0.0,
-            _ => self.claims[claim].amount(self.problem, demand, self.position[claim]),
+    fn tier(&self, unit: usize) -> u8 {
+        self.problem.claims.priority[self.units[unit].claim]
+    }
+
+    /// Sets the minima of a tier's claims aside, one claim after the other.
+    fn reserve_tier(&mut self, tier: u8) {
+        let mut first = 0;
+        while first < self.units.len() {
+            let claim = self.units[first].claim;
+            let same = self.units[first..].iter().take_while(|u| u.claim == claim);
+            let next = first + same.count();
+            if self.problem.claims.priority[claim] == tier {
+                self.reserve(first..next);
+            }
+            first = next;
         }
     }
 
-    fn for_tier(&mut self, tier: u8, mut step: impl FnMut(&mut Self, usize)) {
-        for claim in 0..self.claims.len() {
-            if self.problem.claims.priority[claim] == tier && self.stop[claim].is_none() {
-                step(self, claim);
-            }
+    /// What a demand is given where its claim stands.
+    pub(super) fn amount(&self, demand: usize) -> f64 {
+        let unit = self.unit_of[demand];
+        match self.stop[unit] {
+            Some(Stop::Minimum { .. } | Stop::Bounds) => 0.0,
+            _ => self.units[unit].amount(self.problem, demand, self.position[unit]),
         }
     }
 
@@ -116,30 +141,35 @@ impl<'a> Filling<'a> {
     fn columns_of(&self, demand: usize) -> impl Iterator<Item = (usize, f64)> + use<> {
         let resource = self.problem.demands.resource[demand] as usize;
         let cost = self.problem.resources.cost_per_unit[resource];
+        let claim = self.problem.demands.claim[demand] as usize;
         let money = (cost > 0.0).then_some((self.ledger.cost_column(), cost));
-        std::iter::once((resource, 1.0)).chain(money)
+        let own = self.ledger.claim_column(claim).filter(|_| cost > 0.0);
+        std::iter::once((resource, 1.0))
+            .chain(money)
+            .chain(own.map(|column| (column, cost)))
     }
 
     fn unit_cost(&self, demand: usize) -> f64 {
         self.problem.resources.cost_per_unit[self.problem.demands.resource[demand] as usize]
     }
 
-    /// Sets a claim's minima aside, or refuses it.
-    fn reserve(&mut self, index: usize) {
-        let claim = &self.claims[index];
-        let first = f64::from(claim.first_bundles);
-        if claim.bundles > 0 && first > claim.ceiling && claim.at_ceiling == Stop::Bounds {
-            self.stop[index] = Some(Stop::Bounds);
-            return;
+    /// Sets the minima of a claim, which has these units, aside, or refuses it.
+    fn reserve(&mut self, units: Range<usize>) {
+        let claim = self.units[units.start].claim;
+        let mut needs: Vec<(usize, f64)> = Vec::new();
+        for index in units.clone() {
+            let unit = &self.units[index];
+            let first = f64::from(unit.first_bundles);
+            if unit.bundles > 0 && first > unit.ceiling && unit.at_ceiling == Stop::Bounds {
+                self.stop[index] = Some(Stop::Bounds);
+                return;
+            }
+            let amounts = unit.demands.iter();
+            needs.extend(amounts.map(|&d| (d, unit.amount(self.problem, d, first))));
         }
-        let needs: Vec<(usize, f64)> = claim
-            .demands
-            .iter()
-            .map(|&d| (d, claim.amount(self.problem, d, first)))
-            .collect();
         let cost: f64 = needs.iter().map(|&(d, n)| n * self.unit_cost(d)).sum();
         let money = self.ledger.cost_column();
-        let own = self.problem.claims.max_cost[index];
+        let own = self.problem.claims.max_cost[claim];
         let refusal = needs
             .iter()
             .map(|&(d, needed)| (self.problem.demands.resource[d] as usize, needed))
@@ -148,14 +178,16 @@ impl<'a> Filling<'a> {
             .map(|(column, needed)| (column, needed, self.ledger.room(column, 0.0)))
             .or_else(|| (cost > own * (1.0 + 1e-12)).then_some((money, cost, own)));
         if let Some((column, needed, left)) = refusal {
-            self.stop[index] = Some(Stop::Minimum {
+            self.stop[units].fill(Some(Stop::Minimum {
                 column,
                 needed,
                 left,
-            });
+            }));
             return;
         }
-        self.position[index] = first;
+        for index in units {
+            self.position[index] = f64::from(self.units[index].first_bundles);
+        }
         for (demand, needed) in needs {
             for (column, unit) in self.columns_of(demand) {
                 self.ledger.give(column, needed * unit);
@@ -163,18 +195,18 @@ impl<'a> Filling<'a> {
         }
     }
 
-    /// Lets a claim of the present tier grow.
+    /// Lets a unit of the present tier grow.
     fn open(&mut self, index: usize) {
-        let claim = &self.claims[index];
-        let (ceiling, slope, bundles) = (claim.ceiling, claim.slope, claim.bundles);
+        let unit = &self.units[index];
+        let (ceiling, slope, bundles) = (unit.ceiling, unit.slope, unit.bundles);
         if self.position[index] >= ceiling {
-            self.stop[index] = Some(claim.at_ceiling);
+            self.stop[index] = Some(unit.at_ceiling);
         } else if slope == 0.0 {
-            let demand = *claim
+            let demand = *unit
                 .demands
                 .iter()
                 .find(|&&d| self.problem.demands.requested[d] > 0.0)
-                .unwrap_or(&claim.demands[0]);
+                .unwrap_or(&unit.demands[0]);
             let column = self.problem.demands.resource[demand] as usize;
             self.stop[index] = Some(Stop::Full {
                 column,
@@ -183,15 +215,15 @@ impl<'a> Filling<'a> {
         } else if bundles > 0 {
             self.push_bundle(index);
         } else {
-            self.push(ceiling * slope, Kind::Ceiling { claim: index });
-            for demand in claim_demands(&self.claims[index]) {
+            self.push(ceiling * slope, Kind::Ceiling { unit: index });
+            for demand in unit_demands(&self.units[index]) {
                 let (requested, min) = (
                     self.problem.demands.requested[demand],
                     self.problem.demands.min[demand],
                 );
                 if min > 0.0 {
                     let kind = Kind::Outgrow {
-                        claim: index,
+                        unit: index,
                         demand,
                     };
                     self.push(min / requested * slope, kind);
@@ -217,21 +249,20 @@ impl<'a> Filling<'a> {
             let Some(event) = self.events.pop() else {
                 break;
             };
-            let (Kind::Ceiling { claim } | Kind::Outgrow { claim, .. } | Kind::Bundle { claim }) =
+            let (Kind::Ceiling { unit } | Kind::Outgrow { unit, .. } | Kind::Bundle { unit }) =
                 event.kind;
-            if self.stop[claim].is_some() {
+            if self.stop[unit].is_some() {
                 continue;
             }
             self.level = self.level.max(event.level);
             match event.kind {
                 Kind::Ceiling { .. } => {
-                    let (ceiling, why) =
-                        (self.claims[claim].ceiling, self.claims[claim].at_ceiling);
-                    self.freeze(claim, ceiling, why);
+                    let (ceiling, why) = (self.units[unit].ceiling, self.units[unit].at_ceiling);
+                    self.freeze(unit, ceiling, why);
                 }
-                Kind::Outgrow { demand, .. } => self.start_rising(claim, demand),
+                Kind::Outgrow { demand, .. } => self.start_rising(unit, demand),
                 Kind::Bundle { .. } => {
-                    self.take_bundle(claim);
+                    self.take_bundle(unit);
                     bundle_events += 1;
                     if bundle_events > EVENTS_BEFORE_LEAP * self.events.len() {
                         self.leap();
@@ -243,7 +274,7 @@ impl<'a> Filling<'a> {
     }
 
     fn start_rising(&mut self, index: usize, demand: usize) {
-        let slope = self.claims[index].slope;
+        let slope = self.units[index].slope;
         let blocked = self
             .columns_of(demand)
             .map(|(column, _)| column)
@@ -273,21 +304,21 @@ impl<'a> Filling<'a> {
         for k in 0..self.users[column].len() {
             let demand = self.users[column][k];
             if self.rising[demand] {
-                let claim = self.problem.demands.claim[demand] as usize;
+                let unit = self.unit_of[demand];
                 let why = Stop::Full {
                     column,
                     partial: false,
                 };
-                self.freeze(claim, self.level / self.claims[claim].slope, why);
+                self.freeze(unit, self.level / self.units[unit].slope, why);
             }
         }
     }
 
     fn freeze(&mut self, index: usize, position: f64, why: Stop) {
-        self.position[index] = position.min(self.claims[index].ceiling);
+        self.position[index] = position.min(self.units[index].ceiling);
         self.stop[index] = Some(why);
-        let slope = self.claims[index].slope;
-        for demand in claim_demands(&self.claims[index]) {
+        let slope = self.units[index].slope;
+        for demand in unit_demands(&self.units[index]) {
             if !std::mem::take(&mut self.rising[demand]) {
                 continue;
             }
@@ -301,13 +332,13 @@ impl<'a> Filling<'a> {
     }
 
     fn take_bundle(&mut self, index: usize) {
-        let claim = &self.claims[index];
+        let unit = &self.units[index];
         let taken = self.position[index];
         let mut cost = 0.0;
         let mut blocked = None;
-        for &demand in &claim.demands {
-            let step = claim.amount(self.problem, demand, taken + 1.0)
-                - claim.amount(self.problem, demand, taken);
+        for &demand in &unit.demands {
+            let step = unit.amount(self.problem, demand, taken + 1.0)
+                - unit.amount(self.problem, demand, taken);
             cost += step * self.unit_cost(demand);
             let column = self.problem.demands.resource[demand] as usize;
             if blocked.is_none() && !self.ledger.fits(column, step, self.level) {
@@ -327,12 +358,12 @@ impl<'a> Filling<'a> {
         self.push_bundle(index);
     }
 
-    /// Moves a claim to a number of bundles.
+    /// Moves a unit to a number of bundles.
     fn advance(&mut self, index: usize, bundles: f64) {
-        for demand in claim_demands(&self.claims[index]) {
-            let claim = &self.claims[index];
-            let before = claim.amount(self.problem, demand, self.position[index]);
-            let after = claim.amount(self.problem, demand, bundles);
+        for demand in unit_demands(&self.units[index]) {
+            let unit = &self.units[index];
+            let before = unit.amount(self.problem, demand, self.position[index]);
+            let after = unit.amount(self.problem, demand, bundles);
             for (column, unit) in self.columns_of(demand) {
                 self.ledger.take_back(column, before * unit);
                 self.ledger.give(column, after * unit);
@@ -342,12 +373,12 @@ impl<'a> Filling<'a> {
     }
 
     fn push_bundle(&mut self, index: usize) {
-        let claim = &self.claims[index];
-        if self.position[index] >= claim.ceiling {
-            self.stop[index] = Some(claim.at_ceiling);
+        let unit = &self.units[index];
+        if self.position[index] >= unit.ceiling {
+            self.stop[index] = Some(unit.at_ceiling);
         } else {
-            let level = claim.bundle_level(self.problem, index, self.position[index] as u32);
-            self.push(level, Kind::Bundle { claim: index });
+            let level = unit.bundle_level(self.problem, self.position[index] as u32);
+            self.push(level, Kind::Bundle { unit: index });
         }
     }
 
@@ -365,12 +396,12 @@ impl<'a> Filling<'a> {
         let mut bound = f64::INFINITY;
         for event in &events {
             match event.kind {
-                Kind::Bundle { claim } if self.stop[claim].is_none() => {
-                    high = high.max(self.claims[claim].slope);
-                    taking.push((claim, event.level));
+                Kind::Bundle { unit } if self.stop[unit].is_none() => {
+                    high = high.max(self.units[unit].slope);
+                    taking.push((unit, event.level));
                 }
-                Kind::Ceiling { claim } | Kind::Outgrow { claim, .. }
-                    if self.stop[claim].is_none() =>
+                Kind::Ceiling { unit } | Kind::Outgrow { unit, .. }
+                    if self.stop[unit].is_none() =>
                 {
                     bound = bound.min(event.level);
                 }
@@ -387,17 +418,17 @@ impl<'a> Filling<'a> {
             }
         }
         for &(index, due) in &taking {
-            let claim = &self.claims[index];
+            let unit = &self.units[index];
             // Rounded down, and one fewer for what rounding does to `due`.
-            let more = ((low - due) / claim.slope * f64::from(claim.bundles)).floor() - 1.0;
+            let more = ((low - due) / unit.slope * f64::from(unit.bundles)).floor() - 1.0;
             if more > 0.0 {
-                let position = (self.position[index] + more).min(claim.ceiling);
+                let position = (self.position[index] + more).min(unit.ceiling);
                 self.advance(index, position);
             }
         }
         for event in events {
             match event.kind {
-                Kind::Bundle { claim } if self.stop[claim].is_none() => self.push_bundle(claim),
+                Kind::Bundle { unit } if self.stop[unit].is_none() => self.push_bundle(unit),
                 _ => self.events.push(event),
             }
         }
@@ -412,11 +443,11 @@ impl<'a> Filling<'a> {
             if level <= due {
                 continue;
             }
-            let claim = &self.claims[index];
-            let count = f64::from(claim.bundles);
-            let more = ((level - due) / claim.slope * count).floor() + 1.0;
-            let more = more.min(claim.ceiling - self.position[index]);
-            for &demand in &claim.demands {
+            let unit = &self.units[index];
+            let count = f64::from(unit.bundles);
+            let more = ((level - due) / unit.slope * count).floor() + 1.0;
+            let more = more.min(unit.ceiling - self.position[index]);
+            for &demand in &unit.demands {
                 let amount = self.problem.demands.requested[demand] / count * more;
                 for (column, unit) in self.columns_of(demand) {
                     needed[column] += amount * unit;
@@ -431,8 +462,8 @@ impl<'a> Filling<'a> {
 }
 
 /// A copy of the demands' indices, so that the rest of the filling may change meanwhile.
-fn claim_demands(claim: &Claim) -> Vec<usize> {
-    claim.demands.clone()
+fn unit_demands(unit: &Unit) -> Vec<usize> {
+    unit.demands.clone()
 }
 
 impl Eq for Event {}

@@ -4,14 +4,19 @@
 //! algorithm may index and divide without asking again. The host checks too; this is for
 //! whoever calls the crate otherwise.
 
-use nova_sdk::allocation::Problem;
+use super::Problem;
+use crate::{StrategyError, invalid};
 
 /// Refuses columns of different lengths, indices out of range, numbers outside their
 /// domain and pairs that come twice.
 ///
 /// # Errors
-/// One sentence: what is wrong, where, and what is accepted.
-pub(crate) fn check(problem: &Problem) -> Result<(), String> {
+/// [`StrategyError::InvalidInput`]: what is wrong, where, and what is accepted.
+pub fn validate(problem: &Problem) -> Result<(), StrategyError> {
+    check(problem).map_err(invalid)
+}
+
+fn check(problem: &Problem) -> Result<(), String> {
     let (resources, claims, demands) = (&problem.resources, &problem.claims, &problem.demands);
     let resource_count = resources.capacity.len();
     let claim_count = claims.weight.len();

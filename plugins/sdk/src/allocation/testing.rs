@@ -1,0 +1,34 @@
+//! For tests of resource allocators, off wasm: problems made in a line or from a seed, the
+//! rules that every answer keeps, and assertions.
+
+mod ask;
+mod check;
+mod random;
+
+pub use ask::{Ask, ask, resources, with};
+pub use check::check;
+pub use random::random;
+
+use super::{Allocation, UnmetReason};
+
+/// Numbers agree to a part in a billion.
+///
+/// # Panics
+/// When they do not.
+#[track_caller]
+pub fn assert_close(found: &[f64], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for (index, (&found_one, &expected_one)) in found.iter().zip(expected).enumerate() {
+        let scale = expected_one.abs().max(1.0);
+        assert!(
+            (found_one - expected_one).abs() <= 1e-9 * scale,
+            "[{index}] is {found_one}, expected {expected_one}: {found:?}"
+        );
+    }
+}
+
+/// The reasons of an allocation, as (demand, reason).
+pub fn reasons(allocation: &Allocation) -> Vec<(u32, UnmetReason)> {
+    let pairs = allocation.unmet.iter();
+    pairs.map(|unmet| (unmet.demand, unmet.reason)).collect()
+}
