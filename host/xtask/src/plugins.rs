@@ -9,7 +9,17 @@ use crate::shell::{Shell, cargo};
 
 const TARGET: &str = "wasm32-wasip2";
 /// The strategies that ship with Nova.
-const DEFAULTS: [&str; 7] = ["heft", "peft", "cpop", "nova-flow", "drf", "maxmin", "pulse"];
+const DEFAULTS: [&str; 9] = [
+    "heft",
+    "peft",
+    "cpop",
+    "nova-flow",
+    "drf",
+    "maxmin",
+    "binpack",
+    "provision",
+    "pulse",
+];
 
 /// Builds the shipped plugins and lays them out in `target/plugins/NAME/`.
 pub(crate) fn stage_defaults(sh: &Shell) -> Result<()> {

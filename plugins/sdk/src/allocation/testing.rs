@@ -2,11 +2,15 @@
 //! rules that every answer keeps, and assertions.
 
 mod ask;
+mod catalog;
 mod check;
+mod nodes;
 mod random;
 
 pub use ask::{Ask, ask, resources, with};
+pub use catalog::catalog;
 pub use check::check;
+pub use nodes::{nodes, used_nodes};
 pub use random::random;
 
 use super::{Allocation, UnmetReason};
