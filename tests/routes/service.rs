@@ -8,9 +8,12 @@ use super::{Operation, header, is_time, number, text};
 use crate::support::{Daemon, Options, eventually};
 
 /// What the first version is to have.
-const PROMISED: [(&str, &str); 64] = [
+const PROMISED: [(&str, &str); 67] = [
     ("GET", "/api/strategies"),
     ("PUT", "/api/strategies"),
+    ("PUT", "/api/plugins/{name}"),
+    ("DELETE", "/api/plugins/{name}"),
+    ("POST", "/api/plugins/{name}/rollback"),
     ("GET", "/"),
     ("GET", "/health"),
     ("GET", "/health/live"),

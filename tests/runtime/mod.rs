@@ -6,5 +6,6 @@ mod fallback;
 mod hostile;
 mod keys_cli;
 mod lifecycle;
+mod rollback;
 mod swap;
 mod transport;

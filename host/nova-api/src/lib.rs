@@ -66,6 +66,8 @@ pub fn describe_metrics() {
 pub struct ApiConfig {
     /// Longest request body, in bytes.
     pub max_body_bytes: usize,
+    /// Largest component that is uploaded, in bytes.
+    pub max_component_bytes: usize,
     /// How long a body may take to arrive.
     pub body_read_timeout: Duration,
     /// Whether `/metrics` needs no key: right where the daemon listens on loopback only.
@@ -78,6 +80,7 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             max_body_bytes: 2 << 20,
+            max_component_bytes: 64 << 20,
             body_read_timeout: Duration::from_secs(30),
             metrics_open: false,
             access_sample: AccessSample::default(),

@@ -112,6 +112,15 @@ impl IntoResponses for Decides {
     }
 }
 
+/// The answer of an operation that refuses a component.
+pub(crate) struct Takes;
+
+impl IntoResponses for Takes {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        [reference(Code::StrategyRejected)].into()
+    }
+}
+
 /// A document in the making.
 pub(crate) struct Document {
     paths: Paths,

@@ -73,6 +73,8 @@ pub(crate) const ROLE: &str = "/api/roles/{role}";
 pub(crate) const ALLOCATIONS: &str = "/api/orchestration/resources/allocations";
 /// Where one allocation is found.
 pub(crate) const ALLOCATION: &str = "/api/orchestration/resources/allocations/{allocation_id}";
+/// Where one plugin is found.
+pub(crate) const PLUGIN: &str = "/api/plugins/{name}";
 /// The interactive documentation.
 pub(crate) const DOCS: &str = "/docs";
 /// The OpenAPI document.
@@ -169,7 +171,10 @@ route_table! {
     POST "/api/auth/tickets", READ => keys::ticket;
 
     GET "/api/plugins", READ => plugins::list;
-    GET "/api/plugins/{name}", READ => plugins::get;
+    GET PLUGIN, READ => plugins::get;
+    PUT PLUGIN, ADMIN => plugins::install;
+    DELETE PLUGIN, ADMIN => plugins::remove;
+    POST "/api/plugins/{name}/rollback", ADMIN => plugins::roll_back;
     GET "/api/strategies", READ => strategies::list;
     PUT "/api/strategies", ADMIN => strategies::change;
 }
@@ -187,6 +192,7 @@ pub fn router(state: ApiState) -> Router {
             path: label,
             access: Access::Open,
             query_names: Vec::new(),
+            takes_component: false,
             meter: Meter::new("any", label),
         })
     };
@@ -228,6 +234,7 @@ impl Mounting {
             path,
             access,
             query_names,
+            takes_component: method == Method::PUT && path == PLUGIN,
             meter,
         });
         let router = std::mem::take(&mut self.router);

@@ -77,6 +77,9 @@ pub struct RuntimeConfig {
     pub kept_revisions: usize,
     /// When a revision that fails is asked no more.
     pub breaker: BreakerConfig,
+    /// A revision that took another's place within this time, and fails `breaker.failures` calls that the other
+    /// then answers, is taken back. Zero: never.
+    pub rollback_within: Duration,
 }
 
 impl Default for RuntimeConfig {
@@ -101,6 +104,7 @@ impl Default for RuntimeConfig {
             drain_deadline_ms: 10_000,
             kept_revisions: 2,
             breaker: BreakerConfig::default(),
+            rollback_within: Duration::from_secs(900),
         }
     }
 }

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::breaker::Pass;
 use crate::error::Failure;
 use crate::invoke::Answer;
+use crate::orders::{Order, RollBack};
 use crate::processor::Trouble;
 use crate::registry::Revision;
 use crate::routing::Candidate;
@@ -52,7 +53,7 @@ impl Runtime {
     {
         let began = Instant::now();
         let snapshot = self.registry.snapshot_full();
-        let mut failed: Vec<(Arc<Revision>, bool)> = Vec::new();
+        let mut failed: Vec<Arc<Revision>> = Vec::new();
         let mut tried: Vec<Arc<Revision>> = Vec::new();
         let mut first: Option<CallError> = None;
         let mut why = String::new();
@@ -93,6 +94,7 @@ impl Runtime {
             };
             match self.attempt(&revision, pass, input_bytes, &ask).await {
                 Ok(answer) => {
+                    self.blame(&failed, &revision, &why);
                     let degraded = (route == Route::Fallback).then_some(why);
                     if degraded.is_some() {
                         counter!("nova_decisions_degraded_total", "kind" => kind.as_str(), "plugin" => revision.unit.plugin.to_string()).increment(1);
@@ -107,7 +109,7 @@ impl Runtime {
                 Err(Miss::Ended(error)) => return Err(error),
                 Err(Miss::Failed(error)) => {
                     note(&mut why, &error.to_string());
-                    failed.push((revision, pass.is_some()));
+                    failed.push(revision);
                     first.get_or_insert(error);
                 }
             }
@@ -119,6 +121,37 @@ impl Runtime {
         Err(first.unwrap_or_else(|| {
             CallError::Unavailable(format!("no plugin can serve as {kind} now"))
         }))
+    }
+
+    /// Revisions failed what an earlier one of the same plugin answered: one that took over not long
+    /// ago, and does so again and again, is taken back. A problem that hurts both says nothing.
+    fn blame(&self, failed: &[Arc<Revision>], answered: &Revision, why: &str) {
+        for revision in failed {
+            let is_newer = revision.unit.plugin == answered.unit.plugin
+                && revision.status.revision > answered.status.revision;
+            let is_fresh = revision
+                .took_over
+                .is_some_and(|since| since.elapsed() < self.config.rollback_within);
+            if !(is_newer && is_fresh) {
+                continue;
+            }
+            let times = revision.blamed.fetch_add(1, Relaxed) + 1;
+            if times != u64::from(self.config.breaker.failures) {
+                continue;
+            }
+            // An error says that the runtime is ending.
+            drop(self.orders.send(Order::RollBack(RollBack {
+                plugin: revision.unit.plugin.to_string(),
+                to: Some(answered.status.revision),
+                from: Some(revision.status.revision),
+                reason: format!(
+                    "it failed {times} calls that revision {} answered; the last: {why}",
+                    answered.status.revision
+                ),
+                by: None,
+                reply: None,
+            })));
+        }
     }
 
     async fn attempt<A, F, Asked>(

@@ -1,6 +1,6 @@
 //! What happens to plugins, for whoever listens (the log, the WebSocket, tests).
 
-use nova_core::domain::{Clock, SystemClock, Timestamp};
+use nova_core::domain::{Clock, KeyId, SystemClock, Timestamp};
 use nova_core::strategy::Kind;
 use serde::Serialize;
 use tokio::sync::broadcast;
@@ -58,6 +58,37 @@ pub enum PluginChange {
         stage: Stage,
         /// The full reason.
         reason: String,
+    },
+    /// An earlier revision serves again.
+    RolledBack {
+        /// What it decides.
+        kind: Kind,
+        /// The revision that serves again.
+        revision: u64,
+        /// The one that served until now.
+        replaced: u64,
+        /// The version of the one that serves again.
+        version: String,
+        /// `sha256:<hex>` of its component.
+        digest: String,
+        /// Why.
+        reason: String,
+        /// Nobody ordered it: the replaced one failed too often.
+        automatic: bool,
+        /// The key that ordered it.
+        by: Option<KeyId>,
+    },
+    /// A component was uploaded and may serve.
+    Uploaded {
+        /// `sha256:<hex>` of the component.
+        digest: String,
+        /// The key that did it.
+        by: Option<KeyId>,
+    },
+    /// The plugin's files were removed by order.
+    Removed {
+        /// The key that ordered it.
+        by: Option<KeyId>,
     },
     /// The last call on a replaced or removed revision has ended.
     Drained {

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nova_core::ports::runtime::RolledBack;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,9 @@ struct Index {
     next_revision: u64,
     /// Newest first.
     revisions: Vec<Entry>,
+    /// Why the newest do not serve, where they do not.
+    #[serde(default)]
+    rolled_back: Option<RolledBack>,
 }
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +41,9 @@ struct Entry {
     revision: u64,
     digest: String,
     manifest: Option<String>,
+    /// It was taken back: it serves no more, and the file that it came from is not loaded again.
+    #[serde(default)]
+    withdrawn: bool,
 }
 
 impl Entry {
@@ -104,14 +111,63 @@ impl Kept {
     pub(crate) fn sources(&self, name: &str) -> Vec<Source> {
         let index = self.index.lock();
         let kept = index.get(name).map(|index| &index.revisions);
+        let sound = kept.into_iter().flatten().filter(|e| !e.withdrawn);
+        sound.map(|entry| self.source(name, entry)).collect()
+    }
+
+    fn source(&self, name: &str, entry: &Entry) -> Source {
         let dir = self.dir.join(name);
-        let source = |entry: &Entry| Source {
+        Source {
             name: name.to_owned(),
             manifest: entry.manifest().map(|file| dir.join(file)),
             component: Some(dir.join(entry.component())),
             hidden: None,
-        };
-        kept.into_iter().flatten().map(source).collect()
+        }
+    }
+
+    /// A revision by its number, taken back or not; else the newest sound one before `below`.
+    pub(crate) fn find(
+        &self,
+        name: &str,
+        number: Option<u64>,
+        below: u64,
+    ) -> Option<(u64, Source)> {
+        let index = self.index.lock();
+        let mut revisions = index.get(name)?.revisions.iter();
+        let entry = revisions.find(|e| match number {
+            Some(number) => e.revision == number,
+            None => e.revision < below && !e.withdrawn,
+        })?;
+        Some((entry.revision, self.source(name, entry)))
+    }
+
+    /// What the directory may hold without its being loaded: digests and manifests of revisions
+    /// that were taken back.
+    pub(crate) fn withdrawn(&self, name: &str) -> Vec<(String, Option<String>)> {
+        let index = self.index.lock();
+        let entries = index.get(name).map(|index| &index.revisions);
+        let withdrawn = entries.into_iter().flatten().filter(|e| e.withdrawn);
+        withdrawn
+            .map(|e| (e.digest.clone(), e.manifest.clone()))
+            .collect()
+    }
+
+    /// Why the newest revisions do not serve.
+    pub(crate) fn rolled_back(&self, name: &str) -> Option<RolledBack> {
+        self.index.lock().get(name)?.rolled_back.clone()
+    }
+
+    /// Takes back every revision after `serving`, until another file comes. Written when this returns;
+    /// blocks.
+    pub(crate) fn roll_back(&self, name: &str, serving: u64, note: RolledBack) -> io::Result<()> {
+        if let Some(index) = self.index.lock().get_mut(name) {
+            for entry in &mut index.revisions {
+                entry.withdrawn = entry.revision > serving;
+            }
+            let newest = index.revisions.first().map(|e| e.revision);
+            index.rolled_back = (newest != Some(serving)).then_some(note);
+        }
+        self.write(name, None)
     }
 
     /// Keeps a revision and gives its number: a known one's own, else the next. Written aside, by a
@@ -119,27 +175,50 @@ impl Kept {
     pub(crate) fn keep(self: &Arc<Self>, name: &str, digest: &str, origin: Origin) -> u64 {
         let mut all = self.index.lock();
         let index = all.entry(name.to_owned()).or_default();
-        let same = |e: &Entry| e.digest == digest && e.manifest == origin.manifest;
-        if let Some(newest) = index.revisions.first().filter(|e| same(e)) {
-            return newest.revision;
+        let same = |e: &&mut Entry| e.digest == digest && e.manifest == origin.manifest;
+        // Numbers of what was taken back are not given again to something else.
+        index.rolled_back = None;
+        if let Some(newest) = index.revisions.first_mut().filter(same) {
+            let (number, was_withdrawn) = (newest.revision, newest.withdrawn);
+            newest.withdrawn = false;
+            drop(all);
+            if was_withdrawn {
+                self.write_aside(name, None);
+            }
+            return number;
         }
+        index.revisions.retain(|e| !e.withdrawn);
         let revision = index.next_revision.max(1);
         index.next_revision = revision + 1;
         let entry = Entry {
             revision,
             digest: digest.to_owned(),
             manifest: origin.manifest.clone(),
+            withdrawn: false,
         };
         index.revisions.insert(0, entry.clone());
         index.revisions.truncate(self.limit);
         drop(all);
+        self.write_aside(name, Some((entry, origin)));
+        revision
+    }
+
+    /// The number of what serves after a start, which is kept already.
+    pub(crate) fn known(&self, name: &str, digest: &str, manifest: Option<&String>) -> Option<u64> {
+        let index = self.index.lock();
+        let mut revisions = index.get(name)?.revisions.iter();
+        revisions
+            .find(|e| !e.withdrawn && e.digest == digest && e.manifest.as_ref() == manifest)
+            .map(|e| e.revision)
+    }
+
+    fn write_aside(self: &Arc<Self>, name: &str, new: Option<(Entry, Origin)>) {
         let (this, name) = (Arc::clone(self), name.to_owned());
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = this.write(&name, &entry, &origin) {
-                tracing::warn!(plugin = name, revision, %error, "a revision cannot be kept for a restart");
+            if let Err(error) = this.write(&name, new) {
+                tracing::warn!(plugin = name, %error, "revisions cannot be kept for a restart");
             }
         });
-        revision
     }
 
     /// Forgets a plugin that was removed.
@@ -162,16 +241,18 @@ impl Kept {
         });
     }
 
-    fn write(&self, name: &str, entry: &Entry, origin: &Origin) -> io::Result<()> {
+    fn write(&self, name: &str, new: Option<(Entry, Origin)>) -> io::Result<()> {
         let _writing = self.writing.lock();
         let Some(index) = self.index.lock().get(name).cloned() else {
             return Ok(()); // Removed meanwhile.
         };
         let dir = self.dir.join(name);
         fs::create_dir_all(&dir)?;
-        put(&dir, &entry.component(), &origin.bytes)?;
-        if let (Some(file), Some(text)) = (entry.manifest(), &origin.manifest) {
-            put(&dir, &file, text.as_bytes())?;
+        if let Some((entry, origin)) = new {
+            put(&dir, &entry.component(), &origin.bytes)?;
+            if let (Some(file), Some(text)) = (entry.manifest(), &origin.manifest) {
+                put(&dir, &file, text.as_bytes())?;
+            }
         }
         let text = serde_json::to_vec(&index).map_err(io::Error::other)?;
         put(&dir, INDEX, &text)?;
@@ -240,6 +321,37 @@ mod tests {
             .count();
         assert_eq!(files, 5, "two of each, and the index");
         assert_eq!(kept.names(), ["p"]);
+
+        let note = RolledBack {
+            from: 3,
+            reason: "worse".into(),
+            automatic: false,
+            at: nova_core::domain::Timestamp::from_millis(0),
+        };
+        assert_eq!(kept.find("p", None, 3).map(|(number, _)| number), Some(2));
+        kept.roll_back("p", 2, note.clone()).unwrap();
+        let kept = open();
+        assert_eq!(kept.sources("p").len(), 1);
+        assert_eq!(
+            kept.withdrawn("p"),
+            [(digest(b"333"), origin(b"333").manifest)]
+        );
+        assert_eq!(kept.rolled_back("p"), Some(note));
+        assert_eq!(kept.find("p", None, 2).map(|(number, _)| number), None);
+        assert_eq!(
+            kept.find("p", Some(3), 2).map(|(number, _)| number),
+            Some(3)
+        );
+        // Another file ends it, and the number of what was taken back is not given again.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let inside = runtime.enter();
+        let number = kept.keep("p", &digest(b"4444"), origin(b"4444"));
+        drop(inside);
+        drop(runtime);
+        assert_eq!(number, 4);
+        assert_eq!((kept.withdrawn("p"), kept.rolled_back("p")), (vec![], None));
         fs::write(home.path().join("revisions/p").join(INDEX), "{").unwrap();
         assert!(open().names().is_empty(), "a damaged index is none");
     }

@@ -45,6 +45,7 @@ mod files;
 mod kept;
 mod loader;
 mod manifest;
+mod orders;
 mod probe;
 mod watch;
 

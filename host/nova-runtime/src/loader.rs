@@ -33,6 +33,8 @@ pub(crate) enum Outcome {
     Loaded(Box<Loaded>),
     /// It is what already serves.
     Unchanged,
+    /// It is what was taken back.
+    Withheld,
     /// It changed while it was read: to be loaded again once it has settled.
     Moved,
     /// It is quarantined.
@@ -46,6 +48,7 @@ pub(crate) enum Outcome {
 /// Why the steps of a load ended early.
 enum Halt {
     Moved,
+    Withheld,
     Refused(Refused),
 }
 
@@ -93,13 +96,15 @@ impl Loader {
         }
     }
 
-    /// Loads a plugin; `serving` is the revision that it would replace.
+    /// Loads a plugin; `serving` is the revision that it would replace, `withdrawn` are digests and
+    /// manifests that are not to be loaded.
     pub(crate) async fn load(
         self: &Arc<Self>,
         source: &Source,
         serving: Option<&Arc<Revision>>,
+        withdrawn: &[(String, Option<String>)],
     ) -> Outcome {
-        self.examine(source, serving).await.outcome
+        self.examine(source, serving, withdrawn).await.outcome
     }
 
     /// As [`Loader::load`], with all that was found out.
@@ -107,6 +112,7 @@ impl Loader {
         self: &Arc<Self>,
         source: &Source,
         serving: Option<&Arc<Revision>>,
+        withdrawn: &[(String, Option<String>)],
     ) -> Examined {
         let _turn = self.turns.acquire().await;
         let began = Instant::now();
@@ -115,11 +121,14 @@ impl Loader {
             times: Vec::new(),
             outcome: Outcome::Unchanged,
         };
-        let result = self.steps(source, serving, began, &mut found).await;
+        let result = self
+            .steps(source, serving, withdrawn, began, &mut found)
+            .await;
         found.outcome = match result {
             Ok(Some(loaded)) => Outcome::Loaded(Box::new(loaded)),
             Ok(None) => Outcome::Unchanged,
             Err(Halt::Moved) => Outcome::Moved,
+            Err(Halt::Withheld) => Outcome::Withheld,
             Err(Halt::Refused(refused)) => {
                 let inspection = found.inspection.as_ref();
                 Outcome::Refused {
@@ -136,6 +145,7 @@ impl Loader {
         self: &Arc<Self>,
         source: &Source,
         serving: Option<&Arc<Revision>>,
+        withdrawn: &[(String, Option<String>)],
         began: Instant,
         found: &mut Examined,
     ) -> Result<Option<Loaded>, Halt> {
@@ -149,6 +159,12 @@ impl Loader {
         found.inspection = inspection;
         let read = read?;
         let plugin = source.name.as_str();
+        let is_read = |(digest, manifest): &(String, Option<String>)| {
+            *digest == read.inspection.digest && *manifest == read.origin.manifest
+        };
+        if withdrawn.iter().any(is_read) {
+            return Err(Halt::Withheld);
+        }
         if let Some(serving) = serving {
             if is_same(serving, &read) {
                 return Ok(None);

@@ -8,11 +8,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 use nova_core::domain::{Clock, SystemClock};
 use nova_core::ports::runtime::{
-    BreakerState, PluginLimits, PluginState, PluginStatus, Quarantine, RevisionStatus, ServingFrom,
+    BreakerState, PluginLimits, PluginState, PluginStatus, Quarantine, RevisionStatus, RolledBack,
+    ServingFrom,
 };
 use nova_core::strategy::Kind;
 use nova_core::strategy::route::Routes;
@@ -44,9 +46,45 @@ pub(crate) struct Revision {
     /// The plugin's numbers, shared by all its revisions.
     pub(crate) stats: Arc<Stats>,
     pub(crate) breaker: Breaker,
+    /// When it took another's place in this run.
+    pub(crate) took_over: Option<Instant>,
+    /// Calls that it failed and that an earlier revision then answered.
+    pub(crate) blamed: AtomicU64,
 }
 
 impl Revision {
+    fn new(
+        number: u64,
+        loaded: Loaded,
+        stats: Arc<Stats>,
+        breaker: BreakerConfig,
+        took_over: Option<Instant>,
+    ) -> Self {
+        Self {
+            kind: loaded.unit.guest.kind(),
+            turns: Arc::new(Semaphore::new(loaded.unit.limits.concurrency as usize)),
+            in_flight: AtomicU64::new(0),
+            stats,
+            breaker: Breaker::new(breaker),
+            took_over,
+            blamed: AtomicU64::new(0),
+            status: RevisionStatus {
+                revision: number,
+                version: loaded.version,
+                digest: loaded.digest,
+                activated_at: SystemClock.now(),
+                size_bytes: loaded.size_bytes,
+                load_ms: loaded.load_ms,
+                from_cache: loaded.from_cache,
+                breaker: BreakerState::Closed,
+            },
+            summary: loaded.summary,
+            confidence: loaded.confidence,
+            settings: loaded.settings,
+            unit: loaded.unit,
+        }
+    }
+
     /// What an operator sees of it now.
     pub(crate) fn status(&self) -> RevisionStatus {
         RevisionStatus {
@@ -82,6 +120,7 @@ pub(crate) struct Plugin {
     pub(crate) quarantine: Option<Quarantine>,
     refused: Vec<Quarantine>,
     serving_from: ServingFrom,
+    rolled_back: Option<RolledBack>,
     stats: Option<Arc<Stats>>,
 }
 
@@ -97,6 +136,7 @@ impl Plugin {
             quarantine: None,
             refused: Vec::new(),
             serving_from: ServingFrom::Directory,
+            rolled_back: None,
             stats: None,
         }
     }
@@ -158,6 +198,7 @@ impl Snapshot {
                 .unwrap_or_default(),
             file: plugin.file.clone(),
             serving_from: current.map(|_| plugin.serving_from),
+            rolled_back: plugin.rolled_back.clone(),
             current: current.map(|revision| revision.status()),
             previous: plugin
                 .previous
@@ -274,43 +315,73 @@ impl Registry {
                 Some(stats) if plugin.kind == Some(kind) => Arc::clone(stats),
                 _ => Arc::new(Stats::new(&plugin.name, kind)),
             };
-            let revision = Arc::new(Revision {
-                kind,
-                turns: Arc::new(Semaphore::new(loaded.unit.limits.concurrency as usize)),
-                in_flight: AtomicU64::new(0),
-                stats: Arc::clone(&stats),
-                breaker: Breaker::new(breaker),
-                status: RevisionStatus {
-                    revision: number,
-                    version: loaded.version,
-                    digest: loaded.digest,
-                    activated_at: SystemClock.now(),
-                    size_bytes: loaded.size_bytes,
-                    load_ms: loaded.load_ms,
-                    from_cache: loaded.from_cache,
-                    breaker: BreakerState::Closed,
-                },
-                summary: loaded.summary,
-                confidence: loaded.confidence,
-                settings: loaded.settings,
-                unit: loaded.unit,
-            });
+            let took_over = plugin.current.as_ref().map(|_| Instant::now());
+            let stand = Arc::clone(&stats);
+            let revision = Arc::new(Revision::new(number, loaded, stand, breaker, took_over));
             plugin.serving_from = from;
             plugin.kind = Some(kind);
             plugin.stats = Some(stats);
             if from == ServingFrom::Directory {
                 plugin.quarantine = None;
+                plugin.rolled_back = None;
             }
             let replaced = plugin.current.replace(Arc::clone(&revision));
             if let Some(replaced) = &replaced {
                 plugin.previous.insert(0, Arc::clone(replaced));
-                plugin.previous.truncate(kept);
             }
+            plugin.previous.retain(|r| r.status.revision < number);
+            plugin.previous.truncate(kept);
             Activated {
                 current: revision,
                 replaced,
             }
         })
+    }
+
+    /// A replaced revision serves again; none = it is not in memory any more.
+    pub(crate) fn restore(&self, name: &str, number: u64) -> Option<Activated> {
+        self.replace(|next| {
+            let plugin = Arc::make_mut(next.plugins.get_mut(name)?);
+            let wanted = |r: &&Arc<Revision>| r.status.revision == number;
+            let current = Arc::clone(plugin.previous.iter().find(wanted)?);
+            plugin.previous.retain(|r| r.status.revision < number);
+            plugin.serving_from = ServingFrom::Kept;
+            Some(Activated {
+                replaced: plugin.current.replace(Arc::clone(&current)),
+                current,
+            })
+        })
+    }
+
+    /// Newer revisions than the serving one were taken back, or not any more.
+    pub(crate) fn held_back(&self, name: &str, why: Option<RolledBack>) {
+        self.replace(|next| {
+            if let Some(plugin) = next.plugins.get_mut(name) {
+                Arc::make_mut(plugin).rolled_back = why;
+            }
+        });
+    }
+
+    /// An earlier revision than the serving one, to stand in for it.
+    pub(crate) fn reserve(&self, name: &str, number: u64, loaded: Loaded) {
+        let breaker = self.breaker;
+        self.replace(|next| {
+            let Some(plugin) = next.plugins.get_mut(name).map(Arc::make_mut) else {
+                return;
+            };
+            let Some(current) = &plugin.current else {
+                return;
+            };
+            let kind = loaded.unit.guest.kind();
+            if kind == current.kind
+                && number < current.status.revision
+                && plugin.previous.is_empty()
+            {
+                let stats = Arc::clone(&current.stats);
+                let revision = Revision::new(number, loaded, stats, breaker, None);
+                plugin.previous.push(Arc::new(revision));
+            }
+        });
     }
 
     /// The file is what already serves.

@@ -110,6 +110,12 @@ impl Snapshot {
         self.default(kind) == Some(name) || self.routes.get(&kind).is_some_and(of_domain)
     }
 
+    /// Whether this plugin cannot be done without: a route or the configuration names it.
+    pub(crate) fn is_needed(&self, kind: Kind, name: &str) -> bool {
+        let configured = self.configured.get(&kind).map(String::as_str);
+        self.is_routed(kind, name) || configured == Some(name)
+    }
+
     fn unknown(&self, kind: Kind, name: &str) -> CallError {
         let loaded: Vec<&str> = self.of_kind(kind).collect();
         let loaded = if loaded.is_empty() {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use nova_core::domain::KeyId;
 use nova_core::ports::{Call, Datastore, Decided, PluginStatus, Readiness, StrategyRuntime};
 use nova_core::strategy::allocation::{AllocationAnswer, AllocationProblem};
 use nova_core::strategy::analytics::{AnalyticsQuery, AnalyticsReport};
@@ -15,7 +16,7 @@ use nova_core::strategy::flow::{FlowPlan, FlowProblem};
 use nova_core::strategy::route::Routes;
 use nova_core::strategy::{CallError, Kind};
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
@@ -28,13 +29,14 @@ use crate::events::{Events, PluginEvent};
 use crate::invoke::Invoker;
 use crate::kept::Kept;
 use crate::loader::Loader;
+use crate::orders::{Install, Order, Reply, RollBack};
 use crate::processor::{Processors, Trouble};
 use crate::registry::Registry;
 use crate::watch::Watch;
 
 /// Runs the plugins of one directory.
 pub struct Runtime {
-    config: RuntimeConfig,
+    pub(crate) config: RuntimeConfig,
     invoker: Arc<Invoker>,
     pub(crate) registry: Arc<Registry>,
     processors: Arc<Processors>,
@@ -43,6 +45,7 @@ pub struct Runtime {
     /// Instances for calls, of all plugins together.
     pub(crate) instances: Arc<Semaphore>,
     pub(crate) closing: AtomicBool,
+    pub(crate) orders: mpsc::UnboundedSender<Order>,
     stop: watch::Sender<bool>,
     watcher: Mutex<Option<JoinHandle<()>>>,
 }
@@ -79,6 +82,7 @@ impl Runtime {
         let processors = Arc::new(Processors::new(config.processors as usize));
         let events = Arc::new(Events::new());
         let (stop, stopped) = watch::channel(false);
+        let (orders, ordered) = mpsc::unbounded_channel();
         let watch = Watch {
             config: config.clone(),
             registry: Arc::clone(&registry),
@@ -86,6 +90,7 @@ impl Runtime {
             kept: Arc::new(kept),
             processors: Arc::clone(&processors),
             events: Arc::clone(&events),
+            orders: ordered,
         };
         let watcher = tokio::spawn(watch.run(stopped));
         Ok(Arc::new(Self {
@@ -98,6 +103,7 @@ impl Runtime {
             processors,
             events,
             datastore,
+            orders,
             stop,
         }))
     }
@@ -134,6 +140,16 @@ impl Runtime {
             tracing::error!(%error, "the watch over the plugin directory broke off");
         }
         self.processors.clear();
+    }
+}
+
+impl Runtime {
+    /// Gives an order to the watch and waits until it is done.
+    async fn order<T>(&self, order: impl FnOnce(Reply<T>) -> Order) -> nova_core::Result<T> {
+        let ended = || nova_core::Error::unavailable("the strategy runtime is shutting down", 5);
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(order(reply)).map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
     }
 }
 
@@ -219,6 +235,47 @@ impl StrategyRuntime for Runtime {
 
     fn readiness(&self) -> Readiness {
         self.registry.snapshot().readiness()
+    }
+
+    async fn roll_back(
+        &self,
+        plugin: &str,
+        to: Option<u64>,
+        by: Option<KeyId>,
+    ) -> nova_core::Result<PluginStatus> {
+        self.order(|reply| {
+            Order::RollBack(RollBack {
+                plugin: plugin.to_owned(),
+                to,
+                from: None,
+                reason: "ordered".to_owned(),
+                by,
+                reply: Some(reply),
+            })
+        })
+        .await
+    }
+
+    async fn install(
+        &self,
+        plugin: &str,
+        bytes: Vec<u8>,
+        by: Option<KeyId>,
+    ) -> nova_core::Result<(bool, PluginStatus)> {
+        let plugin = plugin.to_owned();
+        let install = |reply| Install {
+            plugin,
+            bytes,
+            by,
+            reply,
+        };
+        self.order(|reply| Order::Install(install(reply))).await
+    }
+
+    async fn remove(&self, plugin: &str, by: Option<KeyId>) -> nova_core::Result<()> {
+        let plugin = plugin.to_owned();
+        self.order(|reply| Order::Remove { plugin, by, reply })
+            .await
     }
 
     fn configured(&self) -> BTreeMap<Kind, String> {

@@ -15,7 +15,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use nova_core::domain::{Clock, SystemClock};
 use nova_core::ports::runtime::{Quarantine, ServingFrom};
 use nova_core::strategy::Kind;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::component::{Refused, Stage};
@@ -24,6 +24,7 @@ use crate::events::{Events, PluginChange};
 use crate::files::{Source, Stamp, scan};
 use crate::kept::Kept;
 use crate::loader::{Loader, Outcome};
+use crate::orders::{Installed, Order, RollBack};
 use crate::processor::Processors;
 use crate::registry::{Activated, Loaded, Registry, Revision};
 
@@ -40,6 +41,7 @@ pub(crate) struct Watch {
     pub(crate) kept: Arc<Kept>,
     pub(crate) processors: Arc<Processors>,
     pub(crate) events: Arc<Events>,
+    pub(crate) orders: mpsc::UnboundedReceiver<Order>,
 }
 
 /// What is known of one plugin's files.
@@ -68,18 +70,24 @@ impl Known {
 }
 
 /// A load that has ended.
-enum Ended {
+pub(crate) enum Ended {
     /// Of the plugin directory's files, in this state.
     Directory(Box<Source>, Stamp, Outcome),
     /// Of a kept revision of the plugin.
     Kept(String, Option<Box<Loaded>>),
+    /// Of an earlier revision, to stand in for the serving one.
+    Reserve(String, u64, Outcome),
+    /// Of an earlier revision that is to serve again.
+    RolledBack(RollBack, u64, Box<Outcome>),
+    /// Of an uploaded file.
+    Installed(Box<Installed>),
 }
 
-type Loads = JoinSet<Ended>;
+pub(crate) type Loads = JoinSet<Ended>;
 
 impl Watch {
     /// Runs until `stop` says so, or its sender is gone.
-    pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let dirty = Arc::new(Notify::new());
         let _watcher = notifications(&self.config.plugin_dir, &dirty);
         let mut known: HashMap<String, Known> = HashMap::new();
@@ -112,19 +120,41 @@ impl Watch {
             if !settled && loads.is_empty() && known.values().all(|k| k.done.is_some()) {
                 settled = true;
                 self.registry.settled();
+                self.load_reserves(&mut loads);
             }
             tokio::select! {
                 () = dirty.notified() => tokio::time::sleep(DEBOUNCE).await,
                 Some(ended) = loads.join_next() => match ended {
                     Ok(Ended::Directory(source, stamp, outcome)) => {
-                        let refused = matches!(outcome, Outcome::Refused { .. });
+                        let refused = matches!(outcome, Outcome::Refused { .. } | Outcome::Withheld);
                         self.loaded(&source, stamp, outcome, &mut known);
                         if refused && !self.serves(&source.name) {
                             self.serve_kept(&source.name, &mut loads);
                         }
                     }
                     Ok(Ended::Kept(name, loaded)) => self.kept_loaded(&name, loaded),
+                    Ok(Ended::Reserve(name, number, Outcome::Loaded(loaded))) => {
+                        self.registry.reserve(&name, number, *loaded);
+                    }
+                    Ok(Ended::Reserve(name, number, _)) => {
+                        tracing::warn!(plugin = name, revision = number, "an earlier revision cannot stand in any more");
+                    }
+                    Ok(Ended::RolledBack(order, number, outcome)) => {
+                        self.rolled_back(order, number, Some(*outcome));
+                    }
+                    Ok(Ended::Installed(installed)) => self.installed(*installed),
                     Err(error) => tracing::error!(%error, "a load broke off"),
+                },
+                Some(order) = self.orders.recv() => match order {
+                    Order::RollBack(order) => self.roll_back(order, &mut loads),
+                    Order::Install(order) => self.install(order, &mut loads),
+                    Order::Remove { plugin, by, reply } => {
+                        let answer = self.remove(&plugin, by);
+                        if answer.is_ok() {
+                            known.remove(&plugin);
+                        }
+                        drop(reply.send(answer));
+                    }
                 },
                 () = tokio::time::sleep(wait) => {}
                 _ = stop.changed() => return,
@@ -189,7 +219,7 @@ impl Watch {
         wait
     }
 
-    fn serves(&self, name: &str) -> bool {
+    pub(crate) fn serves(&self, name: &str) -> bool {
         self.registry
             .snapshot()
             .plugin(name)
@@ -203,9 +233,9 @@ impl Watch {
             .snapshot()
             .plugin(&source.name)
             .and_then(|plugin| plugin.current.clone());
-        let loader = Arc::clone(&self.loader);
+        let (loader, withdrawn) = (Arc::clone(&self.loader), self.kept.withdrawn(&source.name));
         loads.spawn(async move {
-            let outcome = loader.load(&source, serving.as_ref()).await;
+            let outcome = loader.load(&source, serving.as_ref(), &withdrawn).await;
             Ended::Directory(Box::new(source), stamp, outcome)
         });
     }
@@ -219,7 +249,7 @@ impl Watch {
         let loader = Arc::clone(&self.loader);
         loads.spawn(async move {
             for source in sources {
-                match loader.load(&source, None).await {
+                match loader.load(&source, None, &[]).await {
                     Outcome::Loaded(loaded) => return Ended::Kept(name, Some(loaded)),
                     Outcome::Refused { refused, .. } => {
                         tracing::warn!(
@@ -229,11 +259,29 @@ impl Watch {
                             "a kept revision cannot serve"
                         );
                     }
-                    Outcome::Unchanged | Outcome::Moved => {}
+                    Outcome::Unchanged | Outcome::Withheld | Outcome::Moved => {}
                 }
             }
             Ended::Kept(name, None)
         });
+    }
+
+    /// Loads the revision before the serving one of each plugin, where it is kept: a fallback is to
+    /// be there after a start, too.
+    fn load_reserves(&self, loads: &mut Loads) {
+        let snapshot = self.registry.snapshot_full();
+        for name in self.kept.names() {
+            let current = snapshot.plugin(&name).and_then(|p| p.current.as_ref());
+            let Some(current) = current else { continue };
+            let Some((number, source)) = self.kept.find(&name, None, current.status.revision)
+            else {
+                continue;
+            };
+            let loader = Arc::clone(&self.loader);
+            loads.spawn(async move {
+                Ended::Reserve(name, number, loader.load(&source, None, &[]).await)
+            });
+        }
     }
 
     fn kept_loaded(&self, name: &str, loaded: Option<Box<Loaded>>) {
@@ -248,9 +296,10 @@ impl Watch {
             .map(|p| p.file.clone());
         tracing::warn!(
             plugin = name,
-            "the last good revision serves: the plugin directory holds none"
+            "a kept revision serves: the plugin directory holds no other that may"
         );
         self.activate(name, &file.unwrap_or_default(), ServingFrom::Kept, *loaded);
+        self.registry.held_back(name, self.kept.rolled_back(name));
     }
 
     fn loaded(
@@ -264,6 +313,9 @@ impl Watch {
         let moved = matches!(outcome, Outcome::Moved);
         match outcome {
             Outcome::Moved => tracing::debug!(plugin = name, "the file changed while it was read"),
+            Outcome::Withheld => {
+                tracing::debug!(plugin = name, "the file is a revision that was taken back");
+            }
             Outcome::Unchanged => self.registry.unchanged(name, &source.file()),
             Outcome::Loaded(loaded) => {
                 self.activate(name, &source.file(), ServingFrom::Directory, *loaded);
@@ -282,8 +334,16 @@ impl Watch {
         }
     }
 
-    fn activate(&self, name: &str, file: &str, from: ServingFrom, loaded: Loaded) {
-        let number = self.kept.keep(name, &loaded.digest, loaded.origin.clone());
+    pub(crate) fn activate(&self, name: &str, file: &str, from: ServingFrom, loaded: Loaded) {
+        let known = match from {
+            ServingFrom::Kept => {
+                let manifest = loaded.origin.manifest.as_ref();
+                self.kept.known(name, &loaded.digest, manifest)
+            }
+            ServingFrom::Directory => None,
+        };
+        let keep = || self.kept.keep(name, &loaded.digest, loaded.origin.clone());
+        let number = known.unwrap_or_else(keep);
         let Activated { current, replaced } =
             self.registry.activate(name, file, number, from, loaded);
         // A processor's state is its revision's: it is rebuilt from the recorded events.
@@ -323,7 +383,7 @@ impl Watch {
         }
     }
 
-    fn refuse(
+    pub(crate) fn refuse(
         &self,
         source: &Source,
         digest: Option<String>,
@@ -370,7 +430,7 @@ impl Watch {
         known.hidden = source.hidden.is_some();
     }
 
-    fn retire(&self, name: &str) {
+    pub(crate) fn retire(&self, name: &str) {
         let revision = self.registry.retire(name);
         self.kept.forget(name);
         self.processors.forget(name);
@@ -381,14 +441,14 @@ impl Watch {
         }
     }
 
-    fn publish(&self, name: &str, outcome: &'static str, change: PluginChange) {
+    pub(crate) fn publish(&self, name: &str, outcome: &'static str, change: PluginChange) {
         counter!("nova_plugin_swaps_total", "plugin" => name.to_owned(), "outcome" => outcome)
             .increment(1);
         self.events.publish(name, change);
     }
 
     /// Waits, aside, until a revision's last call has ended.
-    fn drain(&self, name: &str, old: Arc<Revision>) {
+    pub(crate) fn drain(&self, name: &str, old: Arc<Revision>) {
         let (name, events) = (name.to_owned(), Arc::clone(&self.events));
         let deadline = Duration::from_millis(self.config.drain_deadline_ms);
         let revision = old.status.revision;

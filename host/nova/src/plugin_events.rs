@@ -29,6 +29,7 @@ fn event(change: &PluginEvent) -> NewEvent {
     let revision = match &change.change {
         PluginChange::Loaded { revision, .. }
         | PluginChange::Swapped { revision, .. }
+        | PluginChange::RolledBack { revision, .. }
         | PluginChange::Drained { revision } => *revision,
         _ => 0,
     };

@@ -145,6 +145,7 @@ fn runtime_config(config: &Config, data: &DataDir) -> RuntimeConfig {
             open_ms: plugins.breaker.open_ms,
             trials: plugins.breaker.trials,
         },
+        rollback_within: Duration::from_secs_f64(plugins.breaker.rollback_within_s),
         ..RuntimeConfig::default()
     }
 }

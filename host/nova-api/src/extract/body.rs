@@ -28,15 +28,18 @@ pub(crate) struct Refused {
     pub(crate) drained: bool,
 }
 
-/// The request with its body read: the connection stays usable whatever becomes of the request.
+/// The request with its body, of at most `limit` bytes, read: the connection stays usable whatever becomes of the request.
 ///
 /// # Errors
 /// Too many bytes, too much time, or a broken connection.
-pub(crate) async fn arrive(request: Request, state: &Shared) -> Result<Request, Refused> {
+pub(crate) async fn arrive(
+    request: Request,
+    state: &Shared,
+    limit: usize,
+) -> Result<Request, Refused> {
     if request.body().is_end_stream() {
         return Ok(request);
     }
-    let limit = state.config.max_body_bytes;
     let declared = declared_length(request.headers());
     if declared.is_some_and(|length| length > limit as u64) {
         let drained = discard(request, state).await;
@@ -80,8 +83,16 @@ pub(crate) async fn discard(request: Request, state: &Shared) -> bool {
 /// # Errors
 /// Another content type.
 pub(super) async fn read(request: Request) -> Result<Bytes, Problem> {
+    whole(request, &[]).await
+}
+
+/// As [`read`], of a request that says it is one of `types`, or says nothing; no types = JSON.
+///
+/// # Errors
+/// Another content type.
+pub(super) async fn whole(request: Request, types: &[&str]) -> Result<Bytes, Problem> {
     let (parts, body) = request.into_parts();
-    check_content_type(&parts.headers)?;
+    check_content_type(&parts.headers, types)?;
     let whole = body.collect().await.map_err(|_| broken())?;
     Ok(whole.to_bytes())
 }
@@ -98,7 +109,7 @@ fn too_large(limit: usize) -> Problem {
     )
 }
 
-fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+fn check_content_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
     let Some(header) = headers.get(CONTENT_TYPE) else {
         return Ok(());
     };
@@ -109,6 +120,17 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase();
+    if types.contains(&&*essence) {
+        return Ok(());
+    }
+    if !types.is_empty() {
+        let message = format!(
+            "Content-Type must be {}, got '{}'",
+            types.join(" or "),
+            shown(text)
+        );
+        return Err(refused("Content-Type", message, None));
+    }
     if essence == "application/json"
         || (essence.starts_with("application/") && essence.ends_with("+json"))
     {

@@ -5,6 +5,7 @@
 
 mod actor;
 pub(crate) mod body;
+mod component;
 mod if_match;
 mod json;
 mod path;
@@ -12,6 +13,7 @@ mod query;
 mod wording;
 
 pub(crate) use actor::Actor;
+pub(crate) use component::Component;
 pub(crate) use if_match::IfMatch;
 pub(crate) use json::{Json, OptionalJson, parse_value};
 pub(crate) use path::{PartName, PathId, PathName, PluginName, RoleText, find_id};

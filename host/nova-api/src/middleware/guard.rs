@@ -42,8 +42,20 @@ pub(crate) struct Route {
     pub(crate) access: Access,
     /// Query parameters that the OpenAPI document lists.
     pub(crate) query_names: Vec<String>,
+    /// Its body is a component, which may be larger than others.
+    pub(crate) takes_component: bool,
     /// Its metrics.
     pub(crate) meter: Meter,
+}
+
+impl Route {
+    fn body_limit(&self, state: &ApiState) -> usize {
+        if self.takes_component {
+            state.config.max_component_bytes
+        } else {
+            state.config.max_body_bytes
+        }
+    }
 }
 
 /// A handler behind the edge.
@@ -84,7 +96,7 @@ where
             let mut reusable = true;
             let (entry, budget) = admit(&route, &state, &request);
             let response = match entry {
-                Ok(actor) => match body::arrive(request, &state).await {
+                Ok(actor) => match body::arrive(request, &state, route.body_limit(&state)).await {
                     Ok(mut request) => {
                         if let Some(actor) = actor {
                             admitted = Some(actor.clone());

@@ -229,6 +229,7 @@ async fn a_panic_is_an_internal_error_and_the_next_request_is_served() {
     let route = || {
         let meter = Meter::new("GET", "/panics");
         Arc::new(Route {
+            takes_component: false,
             path: "/panics",
             access: Access::Open,
             query_names: Vec::new(),

@@ -2,12 +2,14 @@
 
 use nova_core::Timestamp;
 use nova_core::ports::runtime::{
-    BreakerState, PluginLimits, PluginState, PluginStatus, Quarantine, RevisionStatus, ServingFrom,
+    BreakerState, PluginLimits, PluginState, PluginStatus, Quarantine, RevisionStatus, RolledBack,
+    ServingFrom,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::object::only_object;
 use super::schema::{KindName, OpenObject, Time};
 
 /// An installed plugin.
@@ -39,6 +41,8 @@ pub(crate) struct PluginRecord {
     /// serves; null = nothing serves.
     #[schema(value_type = Option<String>, example = "directory")]
     serving_from: Option<ServingFrom>,
+    /// Why the newest revision does not serve; null = it does.
+    rolled_back: Option<RolledBackRecord>,
     /// Why the newest file was refused; null = it serves.
     refused_reason: Option<String>,
     /// The newest refused file, until a good one follows.
@@ -79,6 +83,7 @@ impl From<PluginStatus> for PluginRecord {
             confidence: status.confidence,
             file: status.file,
             serving_from: status.serving_from,
+            rolled_back: status.rolled_back.map(Into::into),
             quarantine: status.quarantine.map(Into::into),
             refused: status.refused.into_iter().map(Into::into).collect(),
             limits: status.limits.into(),
@@ -94,6 +99,80 @@ impl From<PluginStatus> for PluginRecord {
                 .chain(status.previous)
                 .map(Into::into)
                 .collect(),
+        }
+    }
+}
+
+/// A rollback: newer revisions were taken back, until another file comes.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RolledBack)]
+pub(crate) struct RolledBackRecord {
+    /// The revision that served before.
+    from: u64,
+    /// Why.
+    reason: String,
+    /// Nobody ordered it: the revision failed calls that its predecessor answered.
+    automatic: bool,
+    #[schema(value_type = Time)]
+    at: Timestamp,
+}
+
+impl From<RolledBack> for RolledBackRecord {
+    fn from(rolled_back: RolledBack) -> Self {
+        let RolledBack {
+            from,
+            reason,
+            automatic,
+            at,
+        } = rolled_back;
+        Self {
+            from,
+            reason,
+            automatic,
+            at,
+        }
+    }
+}
+
+/// Which revision is to serve.
+#[derive(Deserialize, ToSchema, Default)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(as = Rollback, example = json!({"revision": 3}))]
+pub(crate) struct RollbackBody {
+    /// Absent = the one before the serving one.
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    revision: Option<u64>,
+}
+
+only_object!(RollbackBody);
+
+impl RollbackBody {
+    /// Its number.
+    pub(crate) fn revision(&self) -> Option<u64> {
+        self.revision
+    }
+}
+
+/// A plugin that was removed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PluginRemoved {
+    #[schema(example = "heft-next")]
+    name: String,
+    /// `removed`.
+    #[schema(example = "removed")]
+    status: &'static str,
+    #[schema(value_type = Time)]
+    timestamp: Timestamp,
+}
+
+impl PluginRemoved {
+    /// The answer at `timestamp`.
+    pub(crate) fn new(name: String, timestamp: Timestamp) -> Self {
+        Self {
+            name,
+            status: "removed",
+            timestamp,
         }
     }
 }

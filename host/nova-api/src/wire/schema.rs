@@ -171,6 +171,11 @@ scalar!(ErrorCode, |o| o
     .description(Some("What went wrong."))
     .examples(["VALIDATION_ERROR"]));
 
+scalar!(ComponentBytes, |o| o
+    .schema_type(Type::String)
+    .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+    .description(Some("A WebAssembly component.")));
+
 scalar!(KindName, |o| o
     .schema_type(Type::String)
     .enum_values(Some(nova_core::strategy::Kind::ALL.map(|k| k.as_str())))

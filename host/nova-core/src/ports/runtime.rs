@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::domain::{Domain, Timestamp};
+use crate::domain::{Domain, KeyId, Timestamp};
+use crate::error::Error;
 use crate::strategy::allocation::{AllocationAnswer, AllocationProblem};
 use crate::strategy::analytics::{AnalyticsQuery, AnalyticsReport};
 use crate::strategy::flow::{FlowPlan, FlowProblem};
@@ -121,6 +122,19 @@ pub enum ServingFrom {
     Kept,
 }
 
+/// Why the newest revision does not serve: it was taken back, until another file comes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RolledBack {
+    /// The revision that served before.
+    pub from: u64,
+    /// Why.
+    pub reason: String,
+    /// Nobody ordered it: the revision failed too often.
+    pub automatic: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// A refused file.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Quarantine {
@@ -224,6 +238,8 @@ pub struct PluginStatus {
     pub file: String,
     /// Where the serving revision came from; none = nothing serves.
     pub serving_from: Option<ServingFrom>,
+    /// Why the newest revision does not serve; none = it does.
+    pub rolled_back: Option<RolledBack>,
     /// The serving revision.
     pub current: Option<RevisionStatus>,
     /// Earlier revisions of this run that still drain or are kept.
@@ -288,6 +304,33 @@ pub trait StrategyRuntime: Send + Sync + 'static {
     fn plugin(&self, name: &str) -> Option<PluginStatus>;
     /// Whether decisions can be made.
     fn readiness(&self) -> Readiness;
+    /// Serves an earlier revision again: the one of this number, else the one before the serving one.
+    /// The file that the replaced one came from is not loaded again; another one is.
+    ///
+    /// # Errors
+    /// [`Error::ResourceNotFound`] where no such plugin serves, [`Error::Conflict`] where no such
+    /// revision is kept.
+    async fn roll_back(
+        &self,
+        plugin: &str,
+        to: Option<u64>,
+        by: Option<KeyId>,
+    ) -> Result<PluginStatus, Error>;
+    /// Loads, probes and serves a component, and puts it into the plugin directory. Whether the plugin is new.
+    ///
+    /// # Errors
+    /// [`Error::StrategyRejected`] with `stage` and `reason` when it is refused; nothing has changed then.
+    async fn install(
+        &self,
+        plugin: &str,
+        component: Vec<u8>,
+        by: Option<KeyId>,
+    ) -> Result<(bool, PluginStatus), Error>;
+    /// Removes a plugin and its files.
+    ///
+    /// # Errors
+    /// [`Error::ResourceNotFound`], or [`Error::Conflict`] while a route leads to it.
+    async fn remove(&self, plugin: &str, by: Option<KeyId>) -> Result<(), Error>;
     /// The plugin of each kind that the configuration names: it ships with the daemon, and is the
     /// last to be asked when others fail.
     fn configured(&self) -> BTreeMap<Kind, String>;

@@ -149,6 +149,16 @@ impl HealthService {
         if !refused.is_empty() {
             troubles.push(format!("refused files: {}", refused.join(", ")));
         }
+        let taken_back = plugins
+            .iter()
+            .filter(|p| p.rolled_back.as_ref().is_some_and(|r| r.automatic));
+        let taken_back: Vec<&str> = taken_back.map(|p| p.name.as_str()).collect();
+        if !taken_back.is_empty() {
+            troubles.push(format!(
+                "taken back because they failed: {}",
+                taken_back.join(", ")
+            ));
+        }
         if troubles.is_empty() {
             return Check {
                 status: HealthStatus::Healthy,

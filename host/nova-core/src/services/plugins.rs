@@ -1,10 +1,12 @@
-//! Plugins: what an operator sees of them.
+//! Plugins: what an operator sees of them, and does to them.
 
 use super::Ports;
+use crate::domain::KeyId;
 use crate::error::{Error, Result};
 use crate::ports::PluginStatus;
+use crate::strategy::route::check_plugin_name;
 
-/// Looks at plugins.
+/// Looks at plugins, and changes them.
 pub struct PluginService {
     ports: Ports,
 }
@@ -28,5 +30,35 @@ impl PluginService {
             .runtime
             .plugin(name)
             .ok_or_else(|| Error::not_found("plugin", name))
+    }
+
+    /// Serves an earlier revision again; none = the one before the serving one.
+    ///
+    /// # Errors
+    /// [`Error::ResourceNotFound`]; [`Error::Conflict`] where no such revision is kept.
+    pub async fn roll_back(&self, by: KeyId, name: &str, to: Option<u64>) -> Result<PluginStatus> {
+        self.ports.runtime.roll_back(name, to, Some(by)).await
+    }
+
+    /// Takes a component in: it is validated, compiled, probed, and serves. Whether the plugin is new.
+    ///
+    /// # Errors
+    /// [`Error::StrategyRejected`] when it is refused, with the step and the reason.
+    pub async fn install(
+        &self,
+        by: KeyId,
+        name: &str,
+        component: Vec<u8>,
+    ) -> Result<(bool, PluginStatus)> {
+        check_plugin_name("name", name)?;
+        self.ports.runtime.install(name, component, Some(by)).await
+    }
+
+    /// Removes a plugin with its files.
+    ///
+    /// # Errors
+    /// [`Error::ResourceNotFound`]; [`Error::Conflict`] while a route leads to it.
+    pub async fn remove(&self, by: KeyId, name: &str) -> Result<()> {
+        self.ports.runtime.remove(name, Some(by)).await
     }
 }

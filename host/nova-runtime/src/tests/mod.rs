@@ -6,6 +6,7 @@ mod analytics;
 mod fallback;
 mod hostile;
 mod refused;
+mod rollback;
 mod swap;
 
 use std::collections::BTreeMap;

@@ -5,4 +5,5 @@ pub(crate) mod config;
 pub(crate) mod flow;
 pub(crate) mod keys;
 pub(crate) mod plugin;
+pub(crate) mod plugin_remote;
 pub(crate) mod serve;

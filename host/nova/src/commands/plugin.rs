@@ -1,4 +1,4 @@
-//! `nova plugin check FILE`: what a component is, and why it would be refused.
+//! `nova plugin`: what a component is and why it would be refused; plugins of a running daemon.
 
 use std::path::PathBuf;
 
@@ -6,12 +6,18 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use nova_runtime::{CheckReport, RuntimeConfig, Verdict, check_file};
 
-/// Look at plugins without a daemon.
+use super::plugin_remote::{self, ListArgs, RollbackArgs};
+
+/// Work with plugins.
 #[derive(Subcommand)]
 pub(crate) enum PluginCommand {
     /// Say what a component is, which world and track it fits, what it imports, and whether it would be
     /// accepted: it is loaded and probed as the daemon would do it.
     Check(CheckArgs),
+    /// List the plugins of a running daemon.
+    List(ListArgs),
+    /// Have an earlier revision of a running daemon's plugin served again.
+    Rollback(RollbackArgs),
 }
 
 /// See [`PluginCommand::Check`].
@@ -24,9 +30,17 @@ pub(crate) struct CheckArgs {
     json: bool,
 }
 
-/// Runs the subcommand; fails when the component would be refused.
+/// Runs the subcommand.
 pub(crate) fn run(command: PluginCommand) -> Result<()> {
-    let PluginCommand::Check(args) = command;
+    match command {
+        PluginCommand::Check(args) => check(&args),
+        PluginCommand::List(args) => plugin_remote::list(&args),
+        PluginCommand::Rollback(args) => plugin_remote::roll_back(&args),
+    }
+}
+
+/// Fails when the component would be refused.
+fn check(args: &CheckArgs) -> Result<()> {
     if !args.file.is_file() {
         bail!("there is no file {}", args.file.display());
     }

@@ -72,6 +72,7 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
         services: parts.services.clone(),
         config: ApiConfig {
             max_body_bytes: config.server.max_body_bytes as usize,
+            max_component_bytes: config.plugins.max_file_bytes as usize,
             body_read_timeout: Duration::from_millis(config.server.body_timeout_ms),
             metrics_open: address.ip().is_loopback(),
             access_sample: access_sample.clone(),

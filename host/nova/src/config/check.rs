@@ -131,8 +131,14 @@ impl Config {
             window,
             failures,
             trials,
+            rollback_within_s,
             ..
         } = self.plugins.breaker;
+        if !(0.0..=31_536_000.0).contains(&rollback_within_s) {
+            bail!(
+                "plugins.breaker.rollback_within_s must be 0 to 31536000, got {rollback_within_s}"
+            );
+        }
         for (key, got, most) in [
             ("window", window, 64),
             ("failures", failures, window),

@@ -109,6 +109,7 @@ section!(Breaker {
     failures: u32 = 5,
     open_ms: u64 = 5000,
     trials: u32 = 3,
+    rollback_within_s: f64 = 900.0,
 });
 
 section!(Limits {

@@ -9,7 +9,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
+use serde_json::json;
+
 use super::MemoryDatastore;
+use crate::domain::KeyId;
+use crate::error::{Error, object};
 use crate::ports::runtime::{PluginLimits, Route, StrategyUse};
 use crate::ports::{Call, Decided, PluginState, PluginStatus, Readiness, StrategyRuntime};
 use crate::strategy::allocation::{self, AllocationAnswer, AllocationProblem, Unmet};
@@ -192,6 +196,40 @@ impl StrategyRuntime for FakeRuntime {
         }
     }
 
+    async fn roll_back(
+        &self,
+        plugin: &str,
+        _: Option<u64>,
+        _: Option<KeyId>,
+    ) -> Result<PluginStatus, Error> {
+        self.plugin(plugin)
+            .ok_or_else(|| Error::not_found("plugin", plugin))?;
+        Err(Error::conflict(
+            "no earlier revision is kept",
+            json!({"plugin": plugin}),
+        ))
+    }
+
+    async fn install(
+        &self,
+        plugin: &str,
+        _: Vec<u8>,
+        _: Option<KeyId>,
+    ) -> Result<(bool, PluginStatus), Error> {
+        Err(Error::StrategyRejected {
+            message: "the runtime of tests takes no components".into(),
+            details: object(json!({"plugin": plugin, "stage": "component"})),
+        })
+    }
+
+    async fn remove(&self, plugin: &str, _: Option<KeyId>) -> Result<(), Error> {
+        let mut plugins = self.plugins.lock();
+        let place = plugins.iter().position(|p| p.name == plugin);
+        let place = place.ok_or_else(|| Error::not_found("plugin", plugin))?;
+        plugins.remove(place);
+        Ok(())
+    }
+
     fn configured(&self) -> BTreeMap<Kind, String> {
         let plugins = self.plugins.lock();
         let active = plugins.iter().filter(|p| p.state == PluginState::Active);
@@ -361,6 +399,7 @@ fn plugin(kind: Kind) -> PluginStatus {
         confidence: "of no weight".into(),
         file: format!("{name}.wasm"),
         serving_from: None,
+        rolled_back: None,
         current: None,
         previous: Vec::new(),
         quarantine: None,

@@ -1,0 +1,414 @@
+//! What an operator orders, and what repeated failure does: rollback, upload, removal.
+//!
+//! Orders go through the watch, so that they and the files of the directory change one thing
+//! after the other. An upload takes the road of a file that is put into the directory, except
+//! that its file gets there only once it may serve.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nova_core::Error;
+use nova_core::domain::{Clock, KeyId, SystemClock};
+use nova_core::ports::PluginStatus;
+use nova_core::ports::runtime::{RolledBack, ServingFrom};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use crate::component::{Refused, Stage, digest};
+use crate::events::PluginChange;
+use crate::files::Source;
+use crate::loader::Outcome;
+use crate::manifest;
+use crate::registry::Activated;
+use crate::watch::{Ended, Loads, Watch};
+
+/// Where the answer goes.
+pub(crate) type Reply<T> = oneshot::Sender<nova_core::Result<T>>;
+
+/// Something to be done to a plugin.
+pub(crate) enum Order {
+    RollBack(RollBack),
+    Install(Install),
+    Remove {
+        plugin: String,
+        by: Option<KeyId>,
+        reply: Reply<()>,
+    },
+}
+
+/// Serve an earlier revision again.
+pub(crate) struct RollBack {
+    pub(crate) plugin: String,
+    /// None: the one before the serving one.
+    pub(crate) to: Option<u64>,
+    /// Only while this revision serves.
+    pub(crate) from: Option<u64>,
+    pub(crate) reason: String,
+    pub(crate) by: Option<KeyId>,
+    /// None: nobody asked, it failed too often.
+    pub(crate) reply: Option<Reply<PluginStatus>>,
+}
+
+/// Serve these bytes.
+pub(crate) struct Install {
+    pub(crate) plugin: String,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) by: Option<KeyId>,
+    pub(crate) reply: Reply<(bool, PluginStatus)>,
+}
+
+/// An uploaded file that was looked at.
+pub(crate) struct Installed {
+    source: Source,
+    digest: String,
+    outcome: Result<Outcome, Error>,
+    by: Option<KeyId>,
+    reply: Reply<(bool, PluginStatus)>,
+}
+
+impl Watch {
+    pub(crate) fn roll_back(&self, order: RollBack, loads: &mut Loads) {
+        let found = match self.target(&order) {
+            Ok(found) => found,
+            Err(error) => {
+                match order.reply {
+                    Some(reply) => drop(reply.send(Err(error))),
+                    None => {
+                        tracing::warn!(plugin = order.plugin, reason = order.reason, %error, "a revision that fails too often cannot be taken back");
+                    }
+                }
+                return;
+            }
+        };
+        match found {
+            Target::Memory(number) => self.rolled_back(order, number, None),
+            Target::Disk(number, source) => {
+                let loader = Arc::clone(&self.loader);
+                loads.spawn(async move {
+                    let outcome = loader.load(&source, None, &[]).await;
+                    Ended::RolledBack(order, number, Box::new(outcome))
+                });
+            }
+        }
+    }
+
+    fn target(&self, order: &RollBack) -> Result<Target, Error> {
+        let name = order.plugin.as_str();
+        let snapshot = self.registry.snapshot();
+        let plugin = snapshot.plugin(name);
+        let serving = plugin.and_then(|plugin| Some((plugin, plugin.current.as_ref()?)));
+        let Some((plugin, current)) = serving else {
+            return Err(Error::not_found("plugin", name));
+        };
+        let present = current.status.revision;
+        if order.from.is_some_and(|from| from != present) || order.to == Some(present) {
+            return Err(Error::conflict(
+                format!("revision {present} of '{name}' serves now"),
+                json!({"plugin": name, "revision": present}),
+            ));
+        }
+        let wanted = |number: u64| match order.to {
+            Some(to) => number == to,
+            None => number < present,
+        };
+        let numbers = plugin.previous.iter().map(|r| r.status.revision);
+        if let Some(number) = numbers.into_iter().find(|number| wanted(*number)) {
+            return Ok(Target::Memory(number));
+        }
+        match self.kept.find(name, order.to, present) {
+            Some((number, source)) => Ok(Target::Disk(number, source)),
+            None => {
+                let what = order.to.map_or("an earlier revision".to_owned(), |n| {
+                    format!("revision {n}")
+                });
+                Err(Error::conflict(
+                    format!("{what} of '{name}' is not kept; revision {present} serves"),
+                    json!({"plugin": name, "revision": present}),
+                ))
+            }
+        }
+    }
+
+    /// Puts the revision in place: the one in memory, or the one that was loaded.
+    pub(crate) fn rolled_back(&self, order: RollBack, number: u64, loaded: Option<Outcome>) {
+        let name = order.plugin.as_str();
+        let fail = |reply: Option<Reply<PluginStatus>>, error: Error| {
+            tracing::warn!(plugin = name, revision = number, %error, "an earlier revision cannot serve");
+            if let Some(reply) = reply {
+                drop(reply.send(Err(error)));
+            }
+        };
+        let present = self
+            .registry
+            .snapshot()
+            .plugin(name)
+            .and_then(|plugin| Some((plugin.file.clone(), plugin.current.clone()?)));
+        let Some((file, current)) = present else {
+            return fail(order.reply, Error::not_found("plugin", name));
+        };
+        let note = RolledBack {
+            from: current.status.revision,
+            reason: order.reason.clone(),
+            automatic: order.reply.is_none(),
+            at: SystemClock.now(),
+        };
+        let made = match loaded {
+            None => self.registry.restore(name, number),
+            Some(Outcome::Loaded(loaded)) => {
+                let from = ServingFrom::Kept;
+                Some(self.registry.activate(name, &file, number, from, *loaded))
+            }
+            Some(Outcome::Refused { refused, .. }) => {
+                let error = Error::conflict(
+                    format!(
+                        "revision {number} of '{name}' cannot serve any more ({}): {}",
+                        refused.stage.as_str(),
+                        refused.reason
+                    ),
+                    json!({"plugin": name, "revision": number, "stage": refused.stage.as_str()}),
+                );
+                return fail(order.reply, error);
+            }
+            Some(_) => None,
+        };
+        let Some(Activated { current, replaced }) = made else {
+            let error = Error::conflict(
+                format!("revision {number} of '{name}' is gone; try again"),
+                json!({"plugin": name, "revision": number}),
+            );
+            return fail(order.reply, error);
+        };
+        let newest_again = note.from < number;
+        // The files were on disk before: only the index is written, before anybody is told.
+        if let Err(error) = self.kept.roll_back(name, number, note.clone()) {
+            tracing::warn!(plugin = name, revision = number, %error, "the rollback will not last over a restart");
+        }
+        let held = self.kept.rolled_back(name);
+        self.registry.held_back(name, held);
+        self.processors.forget(name);
+        tracing::warn!(
+            plugin = name,
+            revision = number,
+            replaced = note.from,
+            reason = note.reason,
+            automatic = note.automatic,
+            forward = newest_again,
+            "plugin rolled back"
+        );
+        metrics::counter!("nova_plugin_rollbacks_total", "plugin" => name.to_owned(), "automatic" => note.automatic.to_string())
+            .increment(1);
+        let change = PluginChange::RolledBack {
+            kind: current.kind,
+            revision: number,
+            replaced: note.from,
+            version: current.status.version.clone(),
+            digest: current.status.digest.clone(),
+            reason: note.reason,
+            automatic: note.automatic,
+            by: order.by,
+        };
+        self.publish(name, "rolled_back", change);
+        if let Some(old) = replaced {
+            self.drain(name, old);
+        }
+        if let Some(reply) = order.reply {
+            drop(reply.send(self.status_of(name)));
+        }
+    }
+
+    pub(crate) fn install(&self, order: Install, loads: &mut Loads) {
+        let Install {
+            plugin,
+            bytes,
+            by,
+            reply,
+        } = order;
+        if let Err(reason) = manifest::check_name(&plugin) {
+            drop(reply.send(Err(Error::field("name", reason))));
+            return;
+        }
+        let source = self.place(&plugin);
+        let serving = self
+            .registry
+            .snapshot()
+            .plugin(&plugin)
+            .and_then(|plugin| plugin.current.clone());
+        let (loader, digest) = (Arc::clone(&self.loader), digest(&bytes));
+        loads.spawn(async move {
+            let outcome = async {
+                let Some(target) = source.component.clone() else {
+                    return Err(Error::conflict(
+                        format!("the plugin.toml of '{plugin}' names no component file"),
+                        json!({"plugin": plugin}),
+                    ));
+                };
+                let part = blocking(move || write_aside(&target, &bytes)).await?;
+                let aside = Source {
+                    component: Some(part.path().to_owned()),
+                    ..source.clone()
+                };
+                let outcome = loader.load(&aside, serving.as_ref(), &[]).await;
+                if matches!(outcome, Outcome::Loaded(_) | Outcome::Unchanged) {
+                    let target = source.component.clone().unwrap_or_default();
+                    blocking(move || put_in_place(part, &target)).await?;
+                }
+                Ok(outcome)
+            }
+            .await;
+            Ended::Installed(Box::new(Installed {
+                source,
+                digest,
+                outcome,
+                by,
+                reply,
+            }))
+        });
+    }
+
+    pub(crate) fn installed(&self, installed: Installed) {
+        let Installed {
+            source,
+            digest,
+            outcome,
+            by,
+            reply,
+        } = installed;
+        let name = source.name.as_str();
+        let is_known = self.serves(name);
+        let answer = match outcome {
+            Err(error) => Err(error),
+            Ok(Outcome::Loaded(loaded)) => {
+                self.events
+                    .publish(name, PluginChange::Uploaded { digest, by });
+                self.activate(name, &source.file(), ServingFrom::Directory, *loaded);
+                self.status_of(name).map(|status| (!is_known, status))
+            }
+            Ok(Outcome::Unchanged) => {
+                self.registry.unchanged(name, &source.file());
+                self.status_of(name).map(|status| (false, status))
+            }
+            Ok(Outcome::Refused { kind, refused, .. }) => {
+                let Refused { stage, reason } = refused.clone();
+                if is_known {
+                    self.refuse(&source, Some(digest.clone()), kind, refused);
+                }
+                Err(Error::StrategyRejected {
+                    message: format!(
+                        "the component is refused at the step '{}': {reason}",
+                        stage.as_str()
+                    ),
+                    details: nova_core::error::object(json!({
+                        "plugin": name, "digest": digest, "stage": stage.as_str(), "reason": reason,
+                    })),
+                })
+            }
+            Ok(Outcome::Moved | Outcome::Withheld) => Err(Error::conflict(
+                format!("the files of '{name}' changed meanwhile; try again"),
+                json!({"plugin": name}),
+            )),
+        };
+        drop(reply.send(answer));
+    }
+
+    /// Takes the plugin's files away, then the plugin. Blocks for as long as the removal of two files takes.
+    pub(crate) fn remove(&self, name: &str, by: Option<KeyId>) -> nova_core::Result<()> {
+        let snapshot = self.registry.snapshot_full();
+        let Some(plugin) = snapshot.plugin(name) else {
+            return Err(Error::not_found("plugin", name));
+        };
+        let kind = plugin.current.as_ref().map(|r| r.kind);
+        if let Some(kind) = kind.filter(|kind| snapshot.is_needed(*kind, name)) {
+            return Err(Error::conflict(
+                format!(
+                    "'{name}' serves as {kind} by a route or the configuration; route to another plugin first"
+                ),
+                json!({"plugin": name, "kind": kind}),
+            ));
+        }
+        let folder = self.config.plugin_dir.join(name);
+        let lone = self.config.plugin_dir.join(format!("{name}.wasm"));
+        let mut files = vec![lone];
+        if manifest::check_name(name).is_ok() && folder.join(manifest::FILE_NAME).is_file() {
+            files.extend(Source::folder(&folder).component);
+            files.push(folder.join(manifest::FILE_NAME));
+        }
+        for file in files {
+            match fs::remove_file(&file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(unwritable(&file, error));
+                }
+                _ => {}
+            }
+        }
+        // What else lies in the folder is not ours.
+        drop(fs::remove_dir(&folder));
+        self.events.publish(name, PluginChange::Removed { by });
+        self.retire(name);
+        Ok(())
+    }
+
+    fn status_of(&self, name: &str) -> nova_core::Result<PluginStatus> {
+        let snapshot = self.registry.snapshot();
+        let plugin = snapshot.plugin(name);
+        plugin
+            .map(|plugin| snapshot.status(plugin, &self.config.limits))
+            .ok_or_else(|| Error::not_found("plugin", name))
+    }
+
+    /// The files that an upload to this name has: those of its folder where there is one.
+    fn place(&self, name: &str) -> Source {
+        let folder = self.config.plugin_dir.join(name);
+        if folder.join(manifest::FILE_NAME).is_file() {
+            return Source::folder(&folder);
+        }
+        Source::lone(&self.config.plugin_dir.join(format!("{name}.wasm")))
+    }
+}
+
+enum Target {
+    Memory(u64),
+    Disk(u64, Source),
+}
+
+/// A file beside its later place, under a name that the watch does not look at.
+fn write_aside(target: &Path, bytes: &[u8]) -> nova_core::Result<tempfile::NamedTempFile> {
+    let dir = target.parent().map(Path::to_owned).unwrap_or_default();
+    let write = || {
+        let mut part = tempfile::Builder::new()
+            .prefix(".upload-")
+            .tempfile_in(&dir)?;
+        part.write_all(bytes)?;
+        part.as_file().sync_all()?;
+        Ok(part)
+    };
+    write().map_err(|error| unwritable(target, error))
+}
+
+fn put_in_place(part: tempfile::NamedTempFile, target: &PathBuf) -> nova_core::Result<()> {
+    let put = || {
+        part.persist(target).map_err(|error| error.error)?;
+        match target.parent() {
+            Some(dir) => File::open(dir)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    put().map_err(|error| unwritable(target, error))
+}
+
+fn unwritable(path: &Path, error: io::Error) -> Error {
+    tracing::error!(path = %path.display(), %error, "the plugin directory cannot be changed");
+    Error::conflict(
+        format!("the plugin directory cannot be changed: {}", error.kind()),
+        json!({"stage": Stage::Read.as_str()}),
+    )
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> nova_core::Result<T> + Send + 'static,
+) -> nova_core::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(Error::service)?
+}
