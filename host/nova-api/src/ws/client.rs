@@ -56,6 +56,7 @@ pub(super) struct Ask {
     pub(super) domain: Option<Domain>,
     pub(super) window_s: Option<f64>,
     pub(super) strategy: Option<String>,
+    pub(super) fallback: bool,
 }
 
 /// Topics to follow.
@@ -97,6 +98,10 @@ pub(crate) struct AskBody {
     /// The plugin to ask; absent = the one that the route names.
     #[serde(default)]
     strategy: Option<String>,
+    /// Whether another plugin may answer when this one fails.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    fallback: bool,
 }
 only_object!(AskBody);
 
@@ -153,6 +158,10 @@ pub(crate) struct UnsubscribeBody {
     domain: Option<Domain>,
 }
 only_object!(UnsubscribeBody);
+
+fn yes() -> bool {
+    true
+}
 
 fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
@@ -237,6 +246,7 @@ fn ask(rest: Value, scope: Scope) -> Result<Wanted, Problem> {
         domain: body.domain,
         window_s: body.window_s,
         strategy: body.strategy,
+        fallback: body.fallback,
     }))
 }
 

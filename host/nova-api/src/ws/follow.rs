@@ -27,6 +27,7 @@ impl Session {
             subject,
             window_s: ask.window_s,
             strategy: ask.strategy,
+            fallback: ask.fallback,
             parameters: Map::new(),
         };
         let (state, message) = (Arc::clone(&self.state), message.clone());
