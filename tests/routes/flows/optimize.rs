@@ -219,7 +219,7 @@ fn what_has_no_plan_is_refused_with_the_reason() {
         ),
         (json!({"parameters": {"agents": []}}), "agents"),
         (
-            json!({"parameters": {"time_budget_ms": 0}}),
+            json!({"parameters": {"time_budget_ms": 60_001}}),
             "time_budget_ms",
         ),
         (
