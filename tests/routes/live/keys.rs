@@ -54,6 +54,7 @@ fn messages_and_requests_have_one_budget_and_a_refused_one_leaves_the_socket_ope
     let mut socket = Socket::open(&client, "");
     client.get(TASKS).expect(200);
     socket.send(flows());
+    socket.recv_type("subscribed");
     // Neither asks for work.
     (0..10).for_each(|_| is_alive(&mut socket));
     let last = client.get(TASKS);
@@ -73,6 +74,7 @@ fn the_end_of_a_key_ends_its_sockets_and_no_other() {
     let mut sockets = [Socket::open(&client, ""), Socket::open(&client, "")];
     let mut other = Socket::open(&daemon, "");
     sockets[0].send(flows());
+    sockets[0].recv_type("subscribed");
     daemon
         .post(&format!("{KEYS}/{id}/rotate"), json!({}))
         .expect(200);
