@@ -30,11 +30,13 @@ fn dependencies_point_one_way() {
         ("nova-runtime", &["nova-core"]),
         ("nova-memory", &["nova-core"]),
         ("nova-api", &["nova-core"]),
+        ("nova-hooks", &["nova-core"]),
         (
             "nova",
             &[
                 "nova-api",
                 "nova-core",
+                "nova-hooks",
                 "nova-memory",
                 "nova-runtime",
                 "nova-store",
@@ -52,6 +54,7 @@ fn dependencies_point_one_way() {
         ("wasmtime", &["nova-runtime"]),
         ("wasmtime-wasi", &["nova-runtime"]),
         ("notify", &["nova-runtime"]),
+        ("backon", &["nova-hooks", "nova-store"]),
         ("model2vec-rs", &["nova-memory"]),
         ("rusqlite", &["nova-store"]),
         ("anyhow", &["nova", "xtask"]),

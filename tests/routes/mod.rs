@@ -2,6 +2,7 @@
 //! what holds everywhere (errors, keys).
 
 mod agents;
+mod alerts;
 mod analytics;
 mod auth;
 mod errors;

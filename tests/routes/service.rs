@@ -8,7 +8,7 @@ use super::{Operation, header, is_time, number, text};
 use crate::support::{Daemon, Options, eventually};
 
 /// What the first version is to have.
-const PROMISED: [(&str, &str); 67] = [
+const PROMISED: [(&str, &str); 72] = [
     ("GET", "/api/strategies"),
     ("PUT", "/api/strategies"),
     ("PUT", "/api/plugins/{name}"),
@@ -26,6 +26,11 @@ const PROMISED: [(&str, &str); 67] = [
     ("GET", "/api/analytics/resources"),
     ("GET", "/api/analytics/ws"),
     ("POST", "/api/analytics/metrics"),
+    ("GET", "/api/alerts"),
+    ("GET", "/api/alerts/rules"),
+    ("GET", "/api/alerts/rules/{rule_id}"),
+    ("PUT", "/api/alerts/rules/{rule_id}"),
+    ("DELETE", "/api/alerts/rules/{rule_id}"),
     ("POST", "/api/orchestration/tasks"),
     ("GET", "/api/orchestration/tasks"),
     ("GET", "/api/orchestration/tasks/{task_id}"),

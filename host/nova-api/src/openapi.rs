@@ -35,7 +35,7 @@ Every answer carries `X-Request-ID` (yours, when it is 1–128 of `[A-Za-z0-9._-
 `RateLimit-Reset` (seconds). Unknown fields and query parameters are refused. Lists are newest
 first; `next_cursor` leads to the next part.";
 
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("service", "Health, documentation, metrics"),
     ("tasks", "What is to be done"),
     ("agents", "Who does the work"),
@@ -50,6 +50,7 @@ const TAGS: [(&str, &str); 9] = [
     ),
     ("analytics", "What the recorded events show"),
     ("keys", "Who may do what, where, and how often"),
+    ("alerts", "Rules over what they show, and who is told"),
     ("plugins", "The strategies that are installed"),
 ];
 

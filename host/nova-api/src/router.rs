@@ -69,6 +69,8 @@ pub(crate) const MEMORY: &str = "/api/orchestration/memory/{memory_id}";
 pub(crate) const KEY: &str = "/api/keys/{key_id}";
 /// Where one role is found.
 pub(crate) const ROLE: &str = "/api/roles/{role}";
+/// Where one alert rule is found.
+pub(crate) const ALERT_RULE: &str = "/api/alerts/rules/{rule_id}";
 /// Where allocations are listed.
 pub(crate) const ALLOCATIONS: &str = "/api/orchestration/resources/allocations";
 /// Where one allocation is found.
@@ -116,6 +118,12 @@ route_table! {
     GET "/api/analytics/resources", READ => analytics::resources;
     POST "/api/analytics/metrics", WRITE => analytics::record;
     GET "/api/analytics/ws", READ => live::socket;
+
+    GET "/api/alerts", READ => alerts::list;
+    GET "/api/alerts/rules", READ => alerts::rules;
+    GET ALERT_RULE, READ => alerts::rule;
+    PUT ALERT_RULE, WRITE => alerts::put_rule;
+    DELETE ALERT_RULE, WRITE => alerts::delete_rule;
 
     POST "/api/orchestration/tasks", WRITE => tasks::create;
     GET "/api/orchestration/tasks", READ => tasks::list;

@@ -82,6 +82,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether another process has locked the file.
+    pub(crate) fn is_busy(&self) -> bool {
+        let Self::Sqlite(error) = self else {
+            return false;
+        };
+        matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+        )
+    }
+
     /// What a client may be told about a condition that passes, and when to come back
     /// (seconds); none = not such a condition.
     fn passing(&self) -> Option<(&'static str, u64)> {

@@ -3,6 +3,7 @@
 //! The only place where the siblings meet: it makes the datastore, the strategy runtime, the
 //! services and the API, and hands each what it needs. Holds no rule of the domain.
 
+mod alerts;
 mod commands;
 mod config;
 mod datadir;

@@ -14,6 +14,7 @@ use nova_runtime::{BreakerConfig, Runtime, RuntimeConfig};
 use nova_store::{SqliteConfig, SqliteDatastore};
 use tokio::task::JoinHandle;
 
+use crate::alerts;
 use crate::config::Config;
 use crate::datadir::DataDir;
 use crate::keys;
@@ -105,6 +106,7 @@ pub(crate) fn open_datastore(config: &Config, data: &DataDir) -> Result<Arc<dyn 
         readers: config.data.readers as usize,
         queue_len: config.data.queue_len as usize,
         batch_max: config.data.batch_max as usize,
+        retry: alerts::backoff(&config.retry),
     })
     .context("cannot open the datastore")?;
     Ok(Arc::new(store))
@@ -184,6 +186,7 @@ fn service_config(config: &Config, pepper: [u8; 32]) -> ServiceConfig {
             waiters_max: config.leases.waiters_max as usize,
         },
         memory: memory::config(&config.memory),
+        alerts: alerts::config(&config.alerts),
         ..ServiceConfig::default()
     }
 }

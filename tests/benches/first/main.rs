@@ -82,6 +82,7 @@ fn open(path: &Path) -> Arc<dyn Datastore> {
         readers: 4,
         queue_len: 4096,
         batch_max: 512,
+        retry: nova_core::Backoff::default(),
     };
     Arc::new(SqliteDatastore::open(config).unwrap())
 }

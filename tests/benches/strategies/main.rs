@@ -40,6 +40,7 @@ async fn main() {
             readers: 4,
             queue_len: 4096,
             batch_max: 512,
+            retry: nova_core::Backoff::default(),
         })
         .unwrap(),
     );

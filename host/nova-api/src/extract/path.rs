@@ -5,7 +5,7 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use nova_core::{
-    AgentId, AllocationId, Error, FlowId, KeyId, MemoryId, ResourceId, RoleName, TaskId,
+    AgentId, AllocationId, Error, FlowId, KeyId, MemoryId, ResourceId, RoleName, RuleId, TaskId,
 };
 use serde_json::json;
 
@@ -41,6 +41,9 @@ impl PathName for ResourceId {
 }
 impl PathName for AllocationId {
     const WHAT: &'static str = "allocation";
+}
+impl PathName for RuleId {
+    const WHAT: &'static str = "rule";
 }
 impl PathName for MemoryId {
     const WHAT: &'static str = "memory";
@@ -78,6 +81,10 @@ any_text!(
 any_text!(
     /// A role's name where it may be a new one.
     RoleText, "role"
+);
+any_text!(
+    /// A rule's name; any text, since it may be a new one.
+    RuleName, "rule"
 );
 any_text!(
     /// A part of the documentation; any text, since only a lookup follows.

@@ -4,6 +4,7 @@
 //! gives each operation its path in the OpenAPI document.
 
 pub(crate) mod agents;
+pub(crate) mod alerts;
 pub(crate) mod allocations;
 pub(crate) mod analytics;
 pub(crate) mod docs;

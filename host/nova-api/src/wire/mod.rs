@@ -5,6 +5,7 @@
 //! domain record shown whole; an *answer* is the envelope around it.
 
 pub(crate) mod agent;
+pub(crate) mod alert;
 pub(crate) mod allocate;
 pub(crate) mod allocation;
 pub(crate) mod analytics;

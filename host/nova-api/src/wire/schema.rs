@@ -165,6 +165,37 @@ scalar!(PermissionName, |o| o
     ))
     .examples(["read"]));
 
+scalar!(ScopeName, |o| o
+    .schema_type(Type::String)
+    .enum_values(Some(
+        nova_core::strategy::analytics::Scope::ALL.map(|s| s.as_str())
+    ))
+    .description(Some("Which of the reports."))
+    .examples(["agents"]));
+
+scalar!(ComparisonName, |o| o
+    .schema_type(Type::String)
+    .enum_values(Some(nova_core::Comparison::ALL.map(|c| c.as_str())))
+    .description(Some("How a number is compared with the threshold."))
+    .examples(["below"]));
+
+scalar!(SeverityName, |o| o
+    .schema_type(Type::String)
+    .enum_values(Some(
+        nova_core::strategy::analytics::Severity::ALL.map(|s| s.as_str())
+    ))
+    .default(Some("warning".into()))
+    .description(Some("How bad it is."))
+    .examples(["warning"]));
+
+scalar!(AlertStateName, |o| {
+    o
+    .schema_type(Type::String)
+    .enum_values(Some(nova_core::AlertState::ALL.map(|s| s.as_str())))
+    .description(Some("pending: it holds, but not for long enough; firing: it has held; resolved: it holds no longer."))
+    .examples(["firing"])
+});
+
 scalar!(ErrorCode, |o| o
     .schema_type(Type::String)
     .enum_values(Some(crate::problem::Code::ALL.map(|c| c.as_str())))

@@ -138,6 +138,10 @@ name_id!(
     /// A resource, unique in its domain.
     ResourceId, "resource_id"
 );
+name_id!(
+    /// An alert rule, unique in its domain.
+    RuleId, "rule_id"
+);
 uuid_id!(
     /// A task, unique everywhere.
     TaskId, "task_id"
@@ -153,6 +157,14 @@ uuid_id!(
 uuid_id!(
     /// A memory, unique everywhere.
     MemoryId, "memory_id"
+);
+uuid_id!(
+    /// An alert, unique everywhere.
+    AlertId, "alert_id"
+);
+uuid_id!(
+    /// A notice to a webhook.
+    DeliveryId, "delivery_id"
 );
 uuid_id!(
     /// An API key's public id (never its secret).

@@ -1,6 +1,8 @@
 //! The records and their rules. Pure data: no I/O, no clock of its own.
 
 pub mod agent;
+pub mod alert;
+pub mod backoff;
 pub mod coordination;
 pub mod event;
 pub mod flow;
@@ -18,10 +20,13 @@ pub mod task;
 pub mod time;
 
 pub use agent::{Agent, NewAgent};
+pub use alert::{Alert, AlertRule, AlertState, Comparison};
+pub use backoff::Backoff;
 pub use event::{DETAIL_MAX_BYTES, Event, EventKind, NewEvent};
 pub use flow::{Communication, Edge, Flow, FlowStatus, NewFlow, NewFlowTask};
 pub use id::{
-    AgentId, AllocationId, Domain, FlowId, KeyId, LeaseId, MemoryId, ResourceId, RoleName, TaskId,
+    AgentId, AlertId, AllocationId, DeliveryId, Domain, FlowId, KeyId, LeaseId, MemoryId,
+    ResourceId, RoleName, RuleId, TaskId,
 };
 pub use key::{ApiKey, Caller, DomainSet, FormerSecret, Grant, Permission, RateLimit};
 pub use lease::{Lease, LeaseState};

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
+use super::alerts::{AlertReads, AlertWrites};
 use super::feed::EventFeed;
 use crate::domain::{
     Agent, AgentId, Allocation, AllocationId, AllocationStatus, ApiKey, Domain, Event, Flow,
@@ -161,7 +162,7 @@ pub struct AllocationFilter {
 }
 
 /// Reads inside a transaction. A record of another domain is as if it did not exist.
-pub trait ReadTx: MemoryReads + LeaseReads + RouteReads + IdempotencyReads {
+pub trait ReadTx: MemoryReads + LeaseReads + RouteReads + IdempotencyReads + AlertReads {
     /// One task.
     fn task(&self, domain: &Domain, id: TaskId) -> Result<Option<Task>>;
     /// Tasks, newest first.
@@ -230,7 +231,9 @@ pub trait ReadTx: MemoryReads + LeaseReads + RouteReads + IdempotencyReads {
 
 /// Writes inside a transaction. Inserting an id that exists is a bug of the caller (it looks
 /// first) and answers [`Error::Service`]; so does updating a record that does not exist.
-pub trait WriteTx: ReadTx + MemoryWrites + LeaseWrites + RouteWrites + IdempotencyWrites {
+pub trait WriteTx:
+    ReadTx + MemoryWrites + LeaseWrites + RouteWrites + IdempotencyWrites + AlertWrites
+{
     /// Adds a task with its dependencies.
     fn insert_task(&mut self, task: &Task) -> Result<()>;
     /// Replaces a task; `dependencies` too.

@@ -1,5 +1,6 @@
 //! What the domain needs from outside, as traits: a datastore, a strategy runtime, an index over memories.
 
+pub mod alerts;
 pub mod datastore;
 pub mod feed;
 pub mod idempotency;
@@ -9,6 +10,7 @@ pub mod memory_index;
 pub mod runtime;
 pub mod strategies;
 
+pub use alerts::{AlertReads, AlertWrites, Delivery, Notifier};
 pub use datastore::{
     AllocationFilter, Datastore, DatastoreExt, Page, PageRequest, ReadCost, ReadJob, ReadTx,
     TaskFilter, WriteJob, WriteTx,

@@ -5,6 +5,7 @@
 //! Knows no transport; what a request looked like on the wire is the caller's.
 
 mod agents;
+mod alerts;
 mod allocate;
 mod analytics;
 mod apply;
@@ -37,6 +38,7 @@ mod transitions;
 use std::sync::Arc;
 
 pub use agents::{AgentService, AgentView, Assignee, Coordination, CoordinationRequest};
+pub use alerts::{AlertConfig, AlertService, Evaluation, WebhookName};
 pub use allocate::{AllocateAnswer, GrantStatus, Granted, UnmetDemand};
 pub use analytics::{AnalyticsRequest, AnalyticsService, WINDOW_MAX_S};
 pub use claims::{AllocateRequest, Ask, CLAIM_RESOURCES_MAX, CLAIMS_MAX, Claim};
@@ -93,6 +95,8 @@ pub struct ServiceConfig {
     pub leases: LeaseConfig,
     /// Memories.
     pub memory: MemoryConfig,
+    /// Alerts.
+    pub alerts: AlertConfig,
 }
 
 impl Default for ServiceConfig {
@@ -106,6 +110,7 @@ impl Default for ServiceConfig {
             idempotency: IdempotencyConfig::default(),
             leases: LeaseConfig::default(),
             memory: MemoryConfig::default(),
+            alerts: AlertConfig::default(),
         }
     }
 }
@@ -135,6 +140,8 @@ pub struct Services {
     pub memories: Arc<MemoryService>,
     /// Agents by their specification.
     pub specs: Arc<SpecService>,
+    /// Alerts.
+    pub alerts: Arc<AlertService>,
     /// Plugins.
     pub plugins: Arc<PluginService>,
     /// Routes to plugins.
@@ -181,12 +188,14 @@ impl Services {
         let agents = Arc::new(AgentService::new(ports.clone()));
         let memories = Arc::new(MemoryService::new(ports.clone()));
         let specs = SpecService::new(ports.clone(), Arc::clone(&agents), Arc::clone(&memories));
+        let analytics = Arc::new(AnalyticsService::new(ports.clone()));
         Self {
+            alerts: Arc::new(AlertService::new(ports.clone(), Arc::clone(&analytics))),
             tasks: Arc::new(TaskService::new(ports.clone())),
             agents,
             flows: Arc::new(FlowService::new(ports.clone())),
             resources: Arc::new(ResourceService::new(ports.clone())),
-            analytics: Arc::new(AnalyticsService::new(ports.clone())),
+            analytics,
             events: Arc::new(EventService::new(ports.clone())),
             keys: Arc::new(KeyService::new(
                 Arc::clone(&ports.store),

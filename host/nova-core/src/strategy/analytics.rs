@@ -1,13 +1,13 @@
 //! Analytics: the query and the report, with ids in place of indices, and the check of a report.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Violation, check_confidence};
 use crate::domain::Timestamp;
 
 /// What a report is about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Flows.
@@ -16,6 +16,25 @@ pub enum Scope {
     Agents,
     /// Resources.
     Resources,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::Flows, Self::Agents, Self::Resources];
+
+    /// The wire and datastore name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Flows => "flows",
+            Self::Agents => "agents",
+            Self::Resources => "resources",
+        }
+    }
+
+    /// The scope of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text)
+    }
 }
 
 /// A question to an analytics processor.
@@ -86,13 +105,32 @@ pub struct Anomaly {
 }
 
 /// How much an insight matters.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs, reason = "plain words")]
 pub enum Severity {
     Info,
     Warning,
     Critical,
+}
+
+impl Severity {
+    /// Every severity.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
+
+    /// The wire and datastore name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// The severity of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text)
+    }
 }
 
 /// A finding in words; placeholders are already ids.

@@ -10,6 +10,7 @@
 )]
 
 pub mod agents;
+pub mod alerts;
 pub mod allocations;
 pub mod events;
 pub mod flows;
@@ -59,6 +60,7 @@ macro_rules! conformance {
                 an_id_exists_once_in_a_domain;
             allocations: every_field_is_kept, filters_combine, lists_are_stable, the_overdue_are_found,
                 domains_are_apart;
+            alerts: rules_are_kept_by_name, alerts_are_listed_and_pruned, notices_wait_in_order;
             events: every_field_is_kept, each_domain_sees_its_own, reading_continues_where_it_stopped,
                 the_daemons_own_are_in_no_domain, the_feed_follows_the_commits,
                 who_follows_before_the_commit_is_told;

@@ -5,7 +5,9 @@
 
 use std::str::FromStr;
 
-use nova_core::{AllocationId, KeyId, LeaseId, MemoryId, Result, TaskId, Timestamp};
+use nova_core::{
+    AlertId, AllocationId, DeliveryId, KeyId, LeaseId, MemoryId, Result, TaskId, Timestamp,
+};
 use rusqlite::Row;
 use rusqlite::types::{FromSql, Type};
 use serde::Serialize;
@@ -193,7 +195,15 @@ macro_rules! bytes16 {
         }
     )+};
 }
-bytes16!(TaskId, AllocationId, KeyId, LeaseId, MemoryId);
+bytes16!(
+    TaskId,
+    AllocationId,
+    AlertId,
+    DeliveryId,
+    KeyId,
+    LeaseId,
+    MemoryId
+);
 
 /// The ids one after the other.
 pub(super) fn pack_ids(ids: &[TaskId]) -> Vec<u8> {

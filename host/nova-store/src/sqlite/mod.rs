@@ -4,6 +4,7 @@
 //! is synced (`synchronous=FULL`), so that what was answered survives a power cut.
 
 mod agents;
+mod alerts;
 mod allocations;
 mod columns;
 mod events;
@@ -24,6 +25,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod tx_alerts;
 mod writer;
 
 use std::path::PathBuf;
@@ -32,7 +34,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nova_core::ports::{Datastore, EventFeed, ReadCost, ReadJob, WriteJob};
-use nova_core::{Error, Result};
+use nova_core::{Backoff, Error, Result};
 
 use self::readers::Readers;
 use self::writer::{Work, Writer};
@@ -52,6 +54,8 @@ pub struct SqliteConfig {
     pub queue_len: usize,
     /// Most write jobs of one commit, 1 to 65 536; 512 is a good choice.
     pub batch_max: usize,
+    /// How a write begins again that finds the file locked by another process.
+    pub retry: Backoff,
 }
 
 impl SqliteConfig {
@@ -100,6 +104,7 @@ impl SqliteDatastore {
             connection,
             config.queue_len,
             config.batch_max,
+            config.retry,
             feed.clone(),
             Arc::clone(&readers),
         )?;

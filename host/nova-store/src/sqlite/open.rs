@@ -14,6 +14,8 @@ use crate::error::StoreError;
 
 /// How long a connection waits for a lock of another process.
 const BUSY_WAIT: Duration = Duration::from_millis(5000);
+/// As [`BUSY_WAIT`], for a write: short, because the writer begins again by itself.
+pub(super) const WRITE_BUSY_WAIT: Duration = Duration::from_millis(250);
 /// Prepared statements that a connection keeps; above the number of statements in this crate.
 const STATEMENTS_KEPT: usize = 128;
 
@@ -38,6 +40,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
             "PRAGMA synchronous=FULL; PRAGMA cache_size=-65536; PRAGMA wal_autocheckpoint=4000;",
         )?;
         schema::migrate(&mut connection)?;
+        connection.busy_timeout(WRITE_BUSY_WAIT)?;
         Ok(connection)
     };
     setup().map_err(|error| match error {

@@ -23,6 +23,7 @@ const STEPS: &[&str] = &[
     STEP_STRATEGY_ROUTES,
     STEP_KEY_ROLES,
     STEP_IDEMPOTENCY,
+    STEP_ALERTS,
 ];
 
 /// Refuses a database of another program or of a newer Nova, before anything is changed.
@@ -395,4 +396,45 @@ CREATE TABLE idempotency (
     PRIMARY KEY (key_id, name)
 ) STRICT;
 CREATE INDEX idempotency_by_age ON idempotency (at_ms);
+";
+
+/// AUTOINCREMENT where rows are removed and a position must not mean
+/// another one later.
+const STEP_ALERTS: &str = "
+CREATE TABLE alert_rules (
+    position INTEGER PRIMARY KEY,
+    rule_id TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    metric TEXT NOT NULL,
+    scope TEXT,
+    subject TEXT,
+    quantile REAL,
+    comparison TEXT NOT NULL,
+    threshold REAL NOT NULL,
+    for_s REAL NOT NULL,
+    window_s REAL,
+    severity TEXT NOT NULL,
+    UNIQUE (domain, rule_id)
+) STRICT;
+CREATE TABLE alerts (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    alert_id BLOB NOT NULL UNIQUE,
+    domain TEXT NOT NULL,
+    rule_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    value REAL,
+    since_ms INTEGER NOT NULL,
+    fired_ms INTEGER,
+    resolved_ms INTEGER
+) STRICT;
+CREATE INDEX alerts_by_domain ON alerts (domain);
+CREATE INDEX alerts_by_state ON alerts (domain, state);
+CREATE INDEX alerts_open ON alerts (position) WHERE state <> 'resolved';
+CREATE TABLE deliveries (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    delivery_id BLOB NOT NULL UNIQUE,
+    webhook TEXT NOT NULL,
+    body TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT;
 ";

@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use backon::{BlockingRetryable, ExponentialBuilder};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use nova_core::ports::{EventFeed, WriteJob};
-use nova_core::{Error, Event, Result};
+use nova_core::{Backoff, Error, Event, Result};
 use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
 use tokio::sync::mpsc::error::TrySendError;
@@ -52,6 +53,7 @@ impl Writer {
         connection: Connection,
         queue_len: usize,
         batch_max: usize,
+        retry: Backoff,
         feed: EventFeed,
         readers: Arc<Readers>,
     ) -> Result<Self, StoreError> {
@@ -60,7 +62,7 @@ impl Writer {
         let state = Arc::clone(&failing);
         let thread = thread::Builder::new()
             .name("nova-store-writer".to_owned())
-            .spawn(move || serve(connection, queue, batch_max, &state, &feed, &readers))
+            .spawn(move || serve(connection, queue, batch_max, retry, &state, &feed, &readers))
             .map_err(|_| StoreError::Thread("writer"))?;
         Ok(Self {
             queue: RwLock::new(Some(sender)),
@@ -130,6 +132,7 @@ fn serve(
     connection: Connection,
     mut queue: mpsc::Receiver<Item>,
     batch_max: usize,
+    retry: Backoff,
     failing: &AtomicBool,
     feed: &EventFeed,
     readers: &Readers,
@@ -139,7 +142,7 @@ fn serve(
     while queue.blocking_recv_many(&mut batch, batch_max) > 0 {
         gauge!("nova_store_queue_jobs").decrement(batch.len() as f64);
         histogram!("nova_store_batch_jobs").record(batch.len() as f64);
-        let failed = write(&kept, &mut batch, feed, readers);
+        let failed = write(&kept, &mut batch, retry, feed, readers);
         failing.store(failed, Ordering::Relaxed);
     }
     drop(kept);
@@ -156,11 +159,17 @@ fn finish(connection: Connection) {
 }
 
 /// Runs a batch in one transaction, publishes its events and answers all of it. Whether the commit failed.
-fn write(kept: &Kept<'_>, batch: &mut Vec<Item>, feed: &EventFeed, readers: &Readers) -> bool {
+fn write(
+    kept: &Kept<'_>,
+    batch: &mut Vec<Item>,
+    retry: Backoff,
+    feed: &EventFeed,
+    readers: &Readers,
+) -> bool {
     let mut answers = Vec::with_capacity(batch.len());
     let mut events = Vec::new();
     readers.writing_begins();
-    let done = transact(kept, batch, &mut answers, &mut events);
+    let done = transact(kept, batch, retry, &mut answers, &mut events);
     readers.writing_ends();
     let failure = match done {
         Ok(()) => {
@@ -206,10 +215,11 @@ type Answer = (oneshot::Sender<Result<()>>, Result<()>);
 fn transact(
     kept: &Kept<'_>,
     batch: &mut Vec<Item>,
+    retry: Backoff,
     answers: &mut Vec<Answer>,
     events: &mut Vec<Event>,
 ) -> Result<(), StoreError> {
-    kept.step("BEGIN IMMEDIATE")?;
+    begin(kept, retry)?;
     for item in batch.drain(..) {
         let (outcome, alive) = run(kept, item.work, events);
         answers.push((item.answer, outcome));
@@ -219,6 +229,22 @@ fn transact(
     kept.step("COMMIT")?;
     histogram!("nova_store_commit_seconds").record(begun.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// Begins a transaction; again and again while another process holds the lock. Nothing was done yet, so that
+/// this repeats nothing; what fails after it is never tried again here.
+fn begin(kept: &Kept<'_>, retry: Backoff) -> Result<(), StoreError> {
+    let pauses = ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(retry.first)
+        .with_max_delay(retry.longest)
+        .with_max_times(retry.attempts_max.saturating_sub(1))
+        .with_total_delay(Some(retry.total));
+    (|| kept.step("BEGIN IMMEDIATE"))
+        .retry(pauses)
+        .when(StoreError::is_busy)
+        .notify(|_, _| counter!("nova_retries_total", "of" => "datastore").increment(1))
+        .call()
 }
 
 /// Runs one piece of work in a savepoint. Gives its own outcome, and whether the transaction

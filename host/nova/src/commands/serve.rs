@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::alerts;
 use crate::commands::config::ConfigArgs;
 use crate::config::{Config, Profile};
 use crate::datadir::DataDir;
@@ -112,6 +113,12 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
     ));
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{address}");
+    let alerting = tokio::spawn(alerts::evaluate(
+        parts.services.clone(),
+        Duration::from_millis(config.alerts.interval_ms),
+    ));
+    let webhooks = alerts::webhooks(&config.alerts, &config.retry)?;
+    let telling = tokio::spawn(alerts::deliver(parts.services.clone(), webhooks));
     let ready = tokio::spawn(announce(parts.services.clone(), url));
 
     let (services, draining) = (parts.services.clone(), Arc::clone(&sockets));
@@ -141,6 +148,8 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
         renewal,
         using,
         pruning,
+        alerting,
+        telling,
     ] {
         task.abort();
     }

@@ -86,6 +86,8 @@ impl Config {
             ),
         ];
         self.check_breaker()?;
+        self.alerts.check()?;
+        self.retry.check()?;
         self.websocket.check()?;
         self.check_leases()?;
         self.check_memory()?;

@@ -2,6 +2,7 @@
 //!
 //! Read once, here; each crate gets a small struct of its own. Unknown keys are errors.
 
+mod alerts;
 mod check;
 mod effective;
 mod model;
@@ -15,6 +16,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use alerts::{Alerts, Retry};
 pub(crate) use effective::{Effective, as_toml};
 pub(crate) use model::{Config, LogFormat, Memory, WebSocket};
 pub(crate) use sources::Overrides;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use super::alerts::{Alerts, Retry};
+
 macro_rules! section {
     ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty = $default:expr),* $(,)? }) => {
         $(#[$doc])*
@@ -54,6 +56,8 @@ section!(Config {
     websocket: WebSocket = WebSocket::default(),
     auth: Auth = Auth::default(),
     idempotency: Idempotency = Idempotency::default(),
+    alerts: Alerts = Alerts::default(),
+    retry: Retry = Retry::default(),
     log: Log = Log::default(),
 });
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
+use super::alerts::AlertTables;
 use super::memories::MemoryRow;
 use crate::domain::{
     Agent, AgentId, Allocation, AllocationId, AllocationStatus, ApiKey, Domain, Event, Flow,
@@ -187,6 +188,7 @@ pub(super) struct State {
     pub(super) noted_deadlines: HashMap<TaskId, Timestamp>,
     roles: BTreeMap<RoleName, Role>,
     pub(super) repeated: BTreeMap<(KeyId, String), IdempotencyRecord>,
+    pub(super) alerts: AlertTables,
     events: Vec<Event>,
     newest_seq: u64,
 }

@@ -1,6 +1,7 @@
 //! In-memory ports for tests: a datastore, a runtime that decides natively, a clock that is turned by
 //! hand. For the tests of this crate and, through the feature `testing`, of those above it.
 
+mod alerts;
 mod datastore;
 mod idempotency;
 mod leases;

@@ -34,6 +34,7 @@ pub struct FakeRuntime {
     plugins: Mutex<Vec<PluginStatus>>,
     flows: Mutex<Vec<Arc<FlowProblem>>>,
     routes: Mutex<Routes>,
+    report: Mutex<Option<AnalyticsReport>>,
 }
 
 impl FakeRuntime {
@@ -47,12 +48,18 @@ impl FakeRuntime {
             plugins: Mutex::new(plugins),
             flows: Mutex::default(),
             routes: Mutex::default(),
+            report: Mutex::default(),
         }
     }
 
     /// The next call fails with this; calls after it, with those given after it.
     pub fn fail_next(&self, error: CallError) {
         self.failures.lock().push_back(error);
+    }
+
+    /// Every report is this one from now on.
+    pub fn set_report(&self, report: AnalyticsReport) {
+        *self.report.lock() = Some(report);
     }
 
     /// Runs `hook` in every call from now on, before it answers.
@@ -148,6 +155,9 @@ impl StrategyRuntime for FakeRuntime {
         query: AnalyticsQuery,
     ) -> Result<Decided<AnalyticsReport>, CallError> {
         let strategy = self.begin(Kind::AnalyticsProcessor, &call).await?;
+        if let Some(answer) = self.report.lock().clone() {
+            return Ok(Decided { answer, strategy });
+        }
         let events: Vec<_> = self
             .store
             .events()

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod agents;
+mod alerts;
 mod analytics_health;
 mod events;
 mod flows;

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::sync::mpsc;
 
-use nova_core::Domain;
 use nova_core::ports::{ReadTx, WriteTx};
+use nova_core::{Backoff, Domain};
 use rusqlite::Connection;
 
 use super::*;
@@ -84,11 +84,11 @@ async fn a_full_queue_refuses_and_loses_nothing() {
     assert_eq!(kept, accepted);
 }
 
-/// A datastore with this writer and one reader.
-fn over(writer: Connection, path: &Path) -> Arc<dyn Datastore> {
+/// A datastore with this writer, which begins again as told, and one reader.
+fn over(writer: Connection, path: &Path, retry: Backoff) -> Arc<dyn Datastore> {
     let readers = Arc::new(Readers::new(vec![open::reader(path).unwrap()]));
     let feed = EventFeed::default();
-    let writer = Writer::start(writer, 100, 10, feed.clone(), Arc::clone(&readers)).unwrap();
+    let writer = Writer::start(writer, 100, 10, retry, feed.clone(), Arc::clone(&readers)).unwrap();
     Arc::new(SqliteDatastore {
         writer: Arc::new(writer),
         feed,
@@ -108,7 +108,7 @@ async fn a_full_disk_is_unavailable() {
     connection
         .pragma_update_and_check(None, "max_page_count", pages + 2, |_| Ok(()))
         .unwrap();
-    let store = over(connection, &path);
+    let store = over(connection, &path, Backoff::default());
     let kept = insert(&store, 1).await;
     let mut large = samples::task("d");
     large.error = Some("x".repeat(100_000));
@@ -128,6 +128,35 @@ async fn a_full_disk_is_unavailable() {
     store.ping().await.unwrap();
 }
 
+fn often(attempts_max: usize) -> Backoff {
+    Backoff {
+        attempts_max,
+        first: Duration::from_millis(1),
+        longest: Duration::from_millis(50),
+        total: Duration::from_secs(60),
+    }
+}
+
+/// A write begins again until the other process lets go of the lock.
+#[tokio::test]
+async fn a_lock_that_passes_is_waited_for() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("nova.db");
+    let connection = open::writer(&path).unwrap();
+    connection.busy_timeout(Duration::from_millis(1)).unwrap();
+    let store = over(connection, &path, often(10_000));
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let writing = insert(&store, 1);
+    tokio::pin!(writing);
+    // Far beyond what one attempt waits.
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut writing).await;
+    assert!(early.is_err(), "written past a lock");
+    other.execute_batch("ROLLBACK").unwrap();
+    let tasks = writing.await;
+    assert_has(&store, &tasks).await;
+}
+
 /// Another process that keeps the write lock is waited for, then told as unavailable.
 #[tokio::test]
 async fn a_locked_database_is_unavailable() {
@@ -137,7 +166,7 @@ async fn a_locked_database_is_unavailable() {
     connection
         .busy_timeout(std::time::Duration::from_millis(20))
         .unwrap();
-    let store = over(connection, &path);
+    let store = over(connection, &path, often(3));
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let refused = store.write(|_| Ok(())).await.unwrap_err();

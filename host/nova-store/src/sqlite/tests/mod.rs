@@ -20,6 +20,7 @@ fn config(folder: &Path) -> SqliteConfig {
         readers: 4,
         queue_len: 1000,
         batch_max: 512,
+        retry: Backoff::default(),
     }
 }
 

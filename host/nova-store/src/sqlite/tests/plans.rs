@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use nova_core::ports::{AllocationFilter, MemoryPart, TaskFilter};
-use nova_core::{AllocationStatus, FlowStatus, MemoryLayer};
+use nova_core::{AlertState, AllocationStatus, FlowStatus, MemoryLayer};
 
 use super::*;
 
@@ -128,6 +128,12 @@ fn every_list_walks_an_index() {
     }
     check(memories::EXPIRED, "memories_to_expire");
     check(memories::RETIRED, "memories_to_retire");
+    for (state, index) in [
+        (None, "alerts_by_domain"),
+        (Some(AlertState::Firing), "alerts_by_state"),
+    ] {
+        check(&alerts::listing(&domain, state).sql(), index);
+    }
     check(idempotency::GET, "sqlite_autoindex_idempotency_1");
     check(idempotency::PRUNE, "idempotency_by_age");
     check(leases::EXPIRED, "leases_to_expire");
