@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
 mod decision;
+mod fastapi;
 mod limits;
 mod load;
 mod problem;
@@ -67,7 +68,7 @@ async fn bench(parts: &[String]) {
         limits::run(&services).await;
     }
     if wanted("requests") {
-        requests::run(&services).await;
+        requests::run(home.path(), &services).await;
     }
     if wanted("writes") {
         writes::run(home.path(), &runtime).await;
