@@ -59,6 +59,9 @@ fn dependencies_point_one_way() {
         ("rusqlite", &["nova-store"]),
         ("anyhow", &["nova", "xtask"]),
         ("figment", &["nova"]),
+        ("opentelemetry", &["nova"]),
+        ("opentelemetry_sdk", &["nova"]),
+        ("opentelemetry-otlp", &["nova"]),
         ("clap", &["nova", "xtask"]),
     ];
     let packages = metadata["packages"].as_array().unwrap();

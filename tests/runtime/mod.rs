@@ -6,6 +6,7 @@ mod fallback;
 mod hostile;
 mod keys_cli;
 mod lifecycle;
+mod observability;
 mod rollback;
 mod swap;
 mod transport;

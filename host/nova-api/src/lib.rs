@@ -28,7 +28,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use nova_core::Clock;
 use nova_core::services::Services;
 
-pub use middleware::{AccessSample, DURATION_BUCKETS_S, DURATION_METRIC};
+pub use middleware::{AccessSample, DURATION_BUCKETS_S, DURATION_METRIC, Tracer};
 pub use openapi::openapi;
 pub use problem::Code;
 pub use router::router;
@@ -74,6 +74,8 @@ pub struct ApiConfig {
     pub metrics_open: bool,
     /// How many of the requests that went well get an access line.
     pub access_sample: AccessSample,
+    /// Who records requests as traces; none = nobody.
+    pub tracer: Option<Arc<dyn Tracer>>,
 }
 
 impl Default for ApiConfig {
@@ -84,6 +86,7 @@ impl Default for ApiConfig {
             body_read_timeout: Duration::from_secs(30),
             metrics_open: false,
             access_sample: AccessSample::default(),
+            tracer: None,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod error;
 pub mod ports;
 pub mod services;
 pub mod strategy;
+pub mod trace;
 
 pub use domain::*;
 pub use error::{Error, Result};

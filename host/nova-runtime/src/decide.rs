@@ -194,7 +194,10 @@ impl Runtime {
         }
         let wait = Duration::from_millis(limits.queue_ms);
         let Some(permits) = turns(&[&revision.turns, &self.instances], wait).await else {
-            revision.stats.record(Ending::Unavailable, began.elapsed());
+            let ending = Ending::Unavailable;
+            revision
+                .stats
+                .record(&revision.endings, ending, began.elapsed());
             let what = format!(
                 "'{}' has no turn free within {} ms",
                 revision.unit.plugin, limits.queue_ms
@@ -298,6 +301,9 @@ impl Ticket {
         let revision = self.revision();
         let (plugin, number) = (&revision.unit.plugin, revision.status.revision);
         let took = self.began.elapsed();
+        // The request's span, where there is one, says who was asked last.
+        let span = tracing::Span::current();
+        span.record("plugin", &**plugin).record("revision", number);
         let ending = match &outcome {
             Ok(Ok(_)) => Ending::Answered,
             Ok(Err(_)) => Ending::Refused,
@@ -306,7 +312,7 @@ impl Ticket {
             Err(_) => Ending::Unavailable,
         };
         if !matches!(outcome, Err(Trouble::Datastore(_))) {
-            revision.stats.record(ending, took);
+            revision.stats.record(&revision.endings, ending, took);
         }
         if let Some(pass) = pass {
             match (ending, &outcome) {

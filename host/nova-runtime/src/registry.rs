@@ -25,7 +25,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::breaker::{Breaker, BreakerConfig};
 use crate::invoke::Unit;
 use crate::kept::Origin;
-use crate::stats::Stats;
+use crate::stats::{Endings, Stats};
 
 /// Refused files remembered per plugin.
 const REFUSED_MAX: usize = 32;
@@ -45,6 +45,8 @@ pub(crate) struct Revision {
     pub(crate) in_flight: AtomicU64,
     /// The plugin's numbers, shared by all its revisions.
     pub(crate) stats: Arc<Stats>,
+    /// What the metrics count of this revision.
+    pub(crate) endings: Endings,
     pub(crate) breaker: Breaker,
     /// When it took another's place in this run.
     pub(crate) took_over: Option<Instant>,
@@ -65,6 +67,7 @@ impl Revision {
             turns: Arc::new(Semaphore::new(loaded.unit.limits.concurrency as usize)),
             in_flight: AtomicU64::new(0),
             stats,
+            endings: Endings::new(&loaded.unit.plugin, loaded.unit.guest.kind(), number),
             breaker: Breaker::new(breaker),
             took_over,
             blamed: AtomicU64::new(0),

@@ -31,20 +31,50 @@ pub(crate) struct Stats {
     /// The last calls' microseconds, in a ring.
     window_us: Box<[AtomicU32]>,
     seconds: Histogram,
-    endings: [(Ending, Counter); 5],
+}
+
+/// Revisions of a plugin that have a label of their own in the metrics; the calls of later ones are counted together.
+const REVISIONS_LABELLED: u64 = 64;
+
+/// What the metrics count of one revision.
+pub(crate) struct Endings([(Ending, Counter); 5]);
+
+impl Endings {
+    /// Counters at zero. They go to the recorder that is installed by now.
+    pub(crate) fn new(plugin: &str, kind: Kind, revision: u64) -> Self {
+        let revision = if revision <= REVISIONS_LABELLED {
+            revision.to_string()
+        } else {
+            "later".to_owned()
+        };
+        let ending = |ending, name: &'static str| {
+            let labels = [
+                ("kind", kind.as_str().to_owned()),
+                ("plugin", plugin.to_owned()),
+                ("revision", revision.clone()),
+                ("outcome", name.to_owned()),
+            ];
+            (ending, counter!("nova_decisions_total", &labels))
+        };
+        Self([
+            ending(Ending::Answered, "ok"),
+            ending(Ending::Refused, "refused"),
+            ending(Ending::Failed, "failed"),
+            ending(Ending::TimedOut, "timeout"),
+            ending(Ending::Unavailable, "unavailable"),
+        ])
+    }
+
+    fn count(&self, ending: Ending) {
+        if let Some((_, counter)) = self.0.iter().find(|(e, _)| *e == ending) {
+            counter.increment(1);
+        }
+    }
 }
 
 impl Stats {
     /// Counters at zero. The metrics go to the recorder that is installed by now.
     pub(crate) fn new(plugin: &str, kind: Kind) -> Self {
-        let ending = |ending, name: &'static str| {
-            let labels = [
-                ("kind", kind.as_str().to_owned()),
-                ("plugin", plugin.to_owned()),
-                ("outcome", name.to_owned()),
-            ];
-            (ending, counter!("nova_decisions_total", &labels))
-        };
         Self {
             calls: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
@@ -52,21 +82,12 @@ impl Stats {
             recorded: AtomicU64::new(0),
             window_us: (0..WINDOW).map(|_| AtomicU32::new(0)).collect(),
             seconds: histogram!("nova_decision_seconds", "kind" => kind.as_str(), "plugin" => plugin.to_owned()),
-            endings: [
-                ending(Ending::Answered, "ok"),
-                ending(Ending::Refused, "refused"),
-                ending(Ending::Failed, "failed"),
-                ending(Ending::TimedOut, "timeout"),
-                ending(Ending::Unavailable, "unavailable"),
-            ],
         }
     }
 
-    /// Counts a call that ended.
-    pub(crate) fn record(&self, ending: Ending, took: Duration) {
-        if let Some((_, counter)) = self.endings.iter().find(|(e, _)| *e == ending) {
-            counter.increment(1);
-        }
+    /// Counts a call that ended, of the revision with these counters.
+    pub(crate) fn record(&self, endings: &Endings, ending: Ending, took: Duration) {
+        endings.count(ending);
         if ending == Ending::Unavailable {
             return; // It never began.
         }
@@ -116,16 +137,17 @@ mod tests {
     #[test]
     fn quantiles_are_of_the_last_calls() {
         let stats = Stats::new("p", Kind::FlowOptimizer);
+        let endings = Endings::new("p", Kind::FlowOptimizer, 1);
         assert_eq!(stats.read(), CallStats::default());
         for us in 1..=100 {
-            stats.record(Ending::Answered, Duration::from_micros(us));
+            stats.record(&endings, Ending::Answered, Duration::from_micros(us));
         }
         assert_eq!((stats.read().p50_us, stats.read().p99_us), (50.0, 99.0));
         for _ in 0..WINDOW {
-            stats.record(Ending::Refused, Duration::from_micros(7));
+            stats.record(&endings, Ending::Refused, Duration::from_micros(7));
         }
-        stats.record(Ending::TimedOut, Duration::from_micros(7));
-        stats.record(Ending::Unavailable, Duration::from_secs(9));
+        stats.record(&endings, Ending::TimedOut, Duration::from_micros(7));
+        stats.record(&endings, Ending::Unavailable, Duration::from_secs(9));
         let read = stats.read();
         assert_eq!((read.p50_us, read.p99_us), (7.0, 7.0));
         assert_eq!((read.calls, read.rejected, read.errors), (1125, 1024, 1));

@@ -14,13 +14,13 @@ use axum::http::{HeaderName, HeaderValue, Method, Uri, Version};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use nova_core::services::Budget;
-use tracing::Instrument;
 
 use super::access::Line;
 use super::admission::admit;
 use super::meter::Meter;
 use super::repeat::Named;
 use super::request_id::{RequestId, X_REQUEST_ID};
+use super::traced::Traced;
 use crate::extract::{Actor, body};
 use crate::problem::{Carried, Problem};
 use crate::router::Access;
@@ -87,14 +87,14 @@ where
             let id = RequestId::of(request.headers());
             let (method, uri) = (request.method().clone(), request.uri().clone());
             let version = request.version();
-            // At the highest level, so that a line of any level carries the request id; with
-            // nothing else in it, since every request pays for it.
-            let span = tracing::error_span!("request", request_id = id.as_str());
             let peer = request.extensions().get::<Peer>().map(|p| p.address);
             let mut admitted = None;
             // A refusal that leaves a part of the body unread must say that the connection ends with it.
             let mut reusable = true;
             let (entry, budget) = admit(&route, &state, &request);
+            let actor = entry.as_ref().ok().and_then(Option::as_ref);
+            let headers = request.headers();
+            let traced = Traced::begin(&state.config, &route, &method, headers, id.as_str(), actor);
             let response = match entry {
                 Ok(actor) => match body::arrive(request, &state, route.body_limit(&state)).await {
                     Ok(mut request) => {
@@ -113,9 +113,9 @@ where
                             (Some(named), Some(actor)) => {
                                 let once =
                                     named.answer(Arc::clone(&state), actor.caller.key_id, work);
-                                once.instrument(span.clone()).await
+                                traced.follow(once).await
                             }
-                            _ => work.instrument(span.clone()).await,
+                            _ => traced.follow(work).await,
                         }
                     }
                     Err(refused) => {
@@ -137,7 +137,8 @@ where
                 budget,
                 started,
             };
-            let mut response = span.in_scope(|| done.finish(&state, id, response));
+            let mut response = traced.span.in_scope(|| done.finish(&state, id, response));
+            traced.end(&mut response);
             if !reusable && version < Version::HTTP_2 {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);

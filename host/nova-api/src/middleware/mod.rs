@@ -11,6 +11,7 @@ mod guard;
 mod meter;
 mod repeat;
 mod request_id;
+mod traced;
 
 pub use access::AccessSample;
 pub(crate) use guard::{Guarded, Route};
@@ -18,3 +19,4 @@ pub(crate) use meter::Meter;
 pub(crate) use meter::describe_metrics;
 pub use meter::{DURATION_BUCKETS_S, DURATION_METRIC};
 pub(crate) use repeat::applies;
+pub use traced::Tracer;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use nova_api::{AccessSample, ApiConfig, ApiState, Sockets};
+use nova_api::{AccessSample, ApiConfig, ApiState, Sockets, Tracer};
 use nova_core::services::Services;
 use nova_core::{Permission, RateLimit, SystemClock};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::keys;
 use crate::memory;
 use crate::reload::Live;
 use crate::sockets;
-use crate::telemetry::{self, Logs};
+use crate::telemetry::{self, Logs, Traces};
 use crate::transport;
 use crate::wiring::Parts;
 
@@ -34,16 +34,29 @@ pub(crate) struct ServeArgs {
 /// Runs until `SIGTERM` or `SIGINT`.
 pub(crate) fn run(args: ServeArgs) -> Result<()> {
     let config = args.config.load()?;
-    let logs = telemetry::init_logs(config.log.format, &config.log.filter)?;
+    let traces = Traces::start(&config.telemetry)?;
+    let logs = telemetry::init_logs(config.log.format, &config.log.filter, traces.as_ref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    runtime
+    let tracer = traces
+        .clone()
+        .map(|traces| Arc::new(traces) as Arc<dyn Tracer>);
+    let served = runtime
         .context("cannot start the async runtime")?
-        .block_on(serve(args, config, logs))
+        .block_on(serve(args, config, logs, tracer));
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    served
 }
 
-async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
+async fn serve(
+    args: ServeArgs,
+    config: Config,
+    logs: Logs,
+    tracer: Option<Arc<dyn Tracer>>,
+) -> Result<()> {
     let metrics = telemetry::init_metrics()?;
     let tls = transport::certificate(&config)?;
     transport::raise_file_limit(&config);
@@ -77,6 +90,7 @@ async fn serve(args: ServeArgs, config: Config, logs: Logs) -> Result<()> {
             body_read_timeout: Duration::from_millis(config.server.body_timeout_ms),
             metrics_open: address.ip().is_loopback(),
             access_sample: access_sample.clone(),
+            tracer,
         },
         metrics,
         clock: Arc::new(SystemClock),

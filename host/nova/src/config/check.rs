@@ -41,6 +41,15 @@ impl Config {
                 "server.tls.scan_interval_ms",
                 self.server.tls.scan_interval_ms,
             ),
+            (
+                "telemetry.otlp_queue_spans",
+                self.telemetry.otlp_queue_spans.into(),
+            ),
+            (
+                "telemetry.otlp_interval_ms",
+                self.telemetry.otlp_interval_ms,
+            ),
+            ("telemetry.otlp_timeout_ms", self.telemetry.otlp_timeout_ms),
             ("data.readers", self.data.readers.into()),
             ("data.queue_len", self.data.queue_len.into()),
             ("data.batch_max", self.data.batch_max.into()),
@@ -111,6 +120,7 @@ impl Config {
             ),
             ("scheduling.latency_s", self.scheduling.latency_s, 86_400.0),
             ("log.access_sample", self.log.access_sample, 1.0),
+            ("telemetry.otlp_sample", self.telemetry.otlp_sample, 1.0),
         ];
         for (key, value, most) in not_negative {
             if !(0.0..=most).contains(&value) {
@@ -278,6 +288,13 @@ impl Config {
         if let Some(wrong) = server.cors_origins.iter().find(|o| !is_origin(o)) {
             bail!(
                 "server.cors_origins must list origins such as https://console.example.com, or *, got '{wrong}'"
+            );
+        }
+        let endpoint = &self.telemetry.otlp_endpoint;
+        let host = endpoint.strip_prefix("http://");
+        if !endpoint.is_empty() && host.is_none_or(|h| h.trim_end_matches('/').is_empty()) {
+            bail!(
+                "telemetry.otlp_endpoint must be an address such as http://127.0.0.1:4318, got '{endpoint}'"
             );
         }
         if server.tls.certificate.as_os_str().is_empty() != server.tls.key.as_os_str().is_empty() {

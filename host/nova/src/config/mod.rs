@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use alerts::{Alerts, Retry};
 pub(crate) use effective::{Effective, as_toml};
-pub(crate) use model::{Config, LogFormat, Memory, WebSocket};
+pub(crate) use model::{Config, LogFormat, Memory, Telemetry, WebSocket};
 pub(crate) use sources::Overrides;
 
 /// What `SIGHUP` takes over; every other key needs a restart.
@@ -187,6 +187,10 @@ mod tests {
             (
                 "[server]\ncors_origins = [\"example.com/x\"]\n",
                 "server.cors_origins",
+            ),
+            (
+                "[telemetry]\notlp_endpoint = \"collector:4318\"\n",
+                "telemetry.otlp_endpoint",
             ),
             ("[server.tls]\nkey = \"k.pem\"\n", "server.tls.certificate"),
             ("[shutdown]\ngrace_s = -1\n", "shutdown.grace_s"),

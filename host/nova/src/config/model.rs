@@ -59,6 +59,7 @@ section!(Config {
     alerts: Alerts = Alerts::default(),
     retry: Retry = Retry::default(),
     log: Log = Log::default(),
+    telemetry: Telemetry = Telemetry::default(),
 });
 
 section!(Server {
@@ -207,4 +208,13 @@ section!(Log {
     format: LogFormat = LogFormat::Pretty,
     filter: String = "info".into(),
     access_sample: f64 = 1.0,
+});
+
+section!(Telemetry {
+    otlp_endpoint: String = String::new(),
+    otlp_sample: f64 = 1.0,
+    otlp_queue_spans: u32 = 2048,
+    otlp_interval_ms: u64 = 5000,
+    otlp_timeout_ms: u64 = 5000,
+    service_name: String = "nova".into(),
 });

@@ -1,4 +1,6 @@
-//! Logs on standard error, metrics for Prometheus.
+//! Logs on standard error, metrics for Prometheus, traces for a collector.
+
+mod traces;
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -7,6 +9,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use crate::config::LogFormat;
+
+pub(crate) use traces::Traces;
 
 /// The installed logging.
 pub(crate) struct Logs {
@@ -23,7 +27,7 @@ impl Logs {
 }
 
 /// Sends log lines to standard error, in the format and at the levels asked for.
-pub(crate) fn init_logs(format: LogFormat, filter: &str) -> Result<Logs> {
+pub(crate) fn init_logs(format: LogFormat, filter: &str, traces: Option<&Traces>) -> Result<Logs> {
     let (filter, handle) = reload::Layer::new(parse(filter)?);
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
@@ -33,6 +37,7 @@ pub(crate) fn init_logs(format: LogFormat, filter: &str) -> Result<Logs> {
     tracing_subscriber::registry()
         .with(filter)
         .with(lines)
+        .with(traces.map(|t| tracing_opentelemetry::layer().with_tracer(t.tracer())))
         .try_init()
         .context("cannot start logging")?;
     Ok(Logs { handle })
