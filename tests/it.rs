@@ -4,6 +4,7 @@
 //! `cargo xtask test` builds what they need first: the daemon, the default plugins, the fixtures.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "tests")]
 
+mod bridge;
 mod cases;
 mod contract;
 mod routes;

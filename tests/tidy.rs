@@ -51,6 +51,7 @@ fn dependencies_point_one_way() {
         ("rustls", &["nova-api"]),
         ("tokio-rustls", &["nova-api"]),
         ("utoipa", &["nova-api"]),
+        ("rmcp", &["nova-api"]),
         ("wasmtime", &["nova-runtime"]),
         ("wasmtime-wasi", &["nova-runtime"]),
         ("notify", &["nova-runtime"]),

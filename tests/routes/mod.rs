@@ -13,6 +13,7 @@ mod leases;
 mod live;
 mod measure;
 mod memory;
+mod memory_lines;
 mod plugins;
 mod resources;
 mod service;

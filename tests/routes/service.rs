@@ -8,7 +8,7 @@ use super::{Operation, header, is_time, number, text};
 use crate::support::{Daemon, Options, eventually};
 
 /// What the first version is to have.
-const PROMISED: [(&str, &str); 72] = [
+const PROMISED: [(&str, &str); 77] = [
     ("GET", "/api/strategies"),
     ("PUT", "/api/strategies"),
     ("PUT", "/api/plugins/{name}"),
@@ -72,6 +72,11 @@ const PROMISED: [(&str, &str); 72] = [
     ("POST", "/api/orchestration/memory/consolidate"),
     ("POST", "/api/orchestration/memory/forget"),
     ("GET", "/api/orchestration/memory/usage"),
+    ("GET", "/api/orchestration/memory/export"),
+    ("POST", "/api/orchestration/memory/import"),
+    ("POST", "/v1/embeddings"),
+    ("GET", "/v1/models"),
+    ("POST", "/mcp"),
     ("GET", "/api/orchestration/memory/{memory_id}"),
     ("DELETE", "/api/orchestration/memory/{memory_id}"),
     ("POST", "/api/keys"),

@@ -1,6 +1,7 @@
 //! The daemon as operators know it: swaps, hostile plugins, crashes, start and end.
 
 mod check;
+mod consolidation;
 mod crash;
 mod fallback;
 mod hostile;

@@ -124,6 +124,25 @@ impl Daemon {
             * 1024
     }
 
+    /// Seconds of CPU that it has used, of all its threads.
+    #[allow(dead_code, reason = "for the benchmarks")]
+    pub fn cpu_s(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name, in parentheses, may have spaces in it.
+        let fields: Vec<&str> = stat
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .split_whitespace()
+            .collect();
+        let ticks: f64 = [11, 12]
+            .iter()
+            .map(|i| fields[*i].parse::<f64>().unwrap())
+            .sum();
+        // Linux reports in hundredths of a second to every program.
+        ticks / 100.0
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")

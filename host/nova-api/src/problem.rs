@@ -170,6 +170,14 @@ impl Problem {
         Error::service(cause).into()
     }
 
+    /// The same of a line of many, before which so many were stored.
+    pub(crate) fn in_line(mut self, line: u64, stored: u64) -> Self {
+        self.0.message = format!("line {line}: {}", self.0.message).into();
+        self.0.details.insert("line".to_owned(), line.into());
+        self.0.details.insert("imported".to_owned(), stored.into());
+        self
+    }
+
     /// Writes the cause to the log, if there is one. To be called once, in the request's span.
     pub(crate) fn log(&self) {
         let Some(cause) = &self.0.cause else { return };
@@ -180,6 +188,11 @@ impl Problem {
             (Code::ServiceError, None) => tracing::error!(error = %cause.chain, "internal error"),
             _ => tracing::warn!(error = %cause.chain, "unavailable"),
         }
+    }
+
+    /// The error as a value, for protocols that carry their own envelope.
+    pub(crate) fn summary(&self) -> Value {
+        json!({"code": self.0.code.as_str(), "message": self.0.message, "details": self.0.details})
     }
 
     /// The code.

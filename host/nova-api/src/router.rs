@@ -71,6 +71,8 @@ pub(crate) const KEY: &str = "/api/keys/{key_id}";
 pub(crate) const ROLE: &str = "/api/roles/{role}";
 /// Where one alert rule is found.
 pub(crate) const ALERT_RULE: &str = "/api/alerts/rules/{rule_id}";
+/// Where memories are imported, as a stream.
+pub(crate) const MEMORY_IMPORT: &str = "/api/orchestration/memory/import";
 /// Where allocations are listed.
 pub(crate) const ALLOCATIONS: &str = "/api/orchestration/resources/allocations";
 /// Where one allocation is found.
@@ -164,6 +166,8 @@ route_table! {
     POST "/api/orchestration/memory/consolidate", WRITE => memory::consolidate;
     POST "/api/orchestration/memory/forget", WRITE => memory::forget;
     GET "/api/orchestration/memory/usage", READ => memory::usage;
+    GET "/api/orchestration/memory/export", READ => memory_lines::export;
+    POST MEMORY_IMPORT, WRITE => memory_lines::import;
     GET MEMORY, READ => memory::get;
     DELETE MEMORY, WRITE => memory::delete;
 
@@ -177,6 +181,10 @@ route_table! {
     PUT ROLE, ADMIN => roles::put;
     DELETE ROLE, ADMIN => roles::delete;
     POST "/api/auth/tickets", READ => keys::ticket;
+
+    POST "/v1/embeddings", READ => embeddings::create;
+    GET "/v1/models", READ => embeddings::models;
+    POST "/mcp", READ => mcp::post;
 
     GET "/api/plugins", READ => plugins::list;
     GET PLUGIN, READ => plugins::get;
@@ -202,6 +210,7 @@ pub fn router(state: ApiState) -> Router {
             query_names: Vec::new(),
             takes_component: false,
             meter: Meter::new("any", label),
+            streams: false,
         })
     };
     mounting
@@ -244,6 +253,7 @@ impl Mounting {
             query_names,
             takes_component: method == Method::PUT && path == PLUGIN,
             meter,
+            streams: path == MEMORY_IMPORT,
         });
         let router = std::mem::take(&mut self.router);
         self.router = router.route(path, on(filter, Guarded::new(handler, route)));

@@ -6,6 +6,8 @@
 
 mod embed;
 mod index;
+mod remote;
 
 pub use embed::{ModelError, StaticEmbedder};
 pub use index::Index;
+pub use remote::{RemoteConfig, RemoteEmbedder};

@@ -4,25 +4,61 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
-use nova_core::ports::{MemoryPorts, Ranking};
-use nova_core::services::{MemoryConfig, MemoryService, Services};
-use nova_memory::{Index, StaticEmbedder};
+use anyhow::{Context, Result};
+use nova_core::ports::{Embedder, MemoryPorts, Ranking};
+use nova_core::services::{EmbeddingProgress, MemoryConfig, MemoryService, Services};
+use nova_memory::{Index, RemoteConfig, RemoteEmbedder, StaticEmbedder};
 
 use crate::config::Memory;
 
 /// Batches of vectors made in one turn: the rest waits for the next one.
 const EMBED_BATCHES: usize = 64;
 
-/// The embedding model and the empty index.
+/// The embedding models and the empty index.
 pub(crate) fn parts(config: &Memory) -> Result<MemoryPorts> {
-    let embedder = match config.model_dir.as_str() {
-        "" => StaticEmbedder::bundled()?,
-        folder => StaticEmbedder::folder(Path::new(folder))?,
+    let embedder: Arc<dyn Embedder> = match config.embedding_url.as_str() {
+        "" => Arc::new(local(&config.model_dir)?),
+        _ => Arc::new(RemoteEmbedder::new(remote(config)?)),
+    };
+    let changed =
+        !(config.embedding_url.is_empty() && config.model_dir == config.previous_model_dir);
+    let previous = match changed {
+        true => Some(Arc::new(local(&config.previous_model_dir)?) as Arc<dyn Embedder>),
+        false => None,
     };
     Ok(MemoryPorts {
-        embedder: Arc::new(embedder),
+        embedder,
+        previous,
         index: Arc::new(Index::default()),
+    })
+}
+
+/// A model in a folder, or the bundled one.
+fn local(folder: &str) -> Result<StaticEmbedder> {
+    Ok(match folder {
+        "" => StaticEmbedder::bundled()?,
+        folder => StaticEmbedder::folder(Path::new(folder))?,
+    })
+}
+
+fn remote(config: &Memory) -> Result<RemoteConfig> {
+    let key = match config.embedding_key_env.as_str() {
+        "" => None,
+        name => Some(std::env::var(name).with_context(|| {
+            format!(
+                "memory.embedding_key_env names the environment variable {name}, which is not set"
+            )
+        })?),
+    };
+    Ok(RemoteConfig {
+        url: config.embedding_url.clone(),
+        model: config.embedding_model.clone(),
+        key,
+        dimensions: Some(config.embedding_dimensions as usize).filter(|d| *d > 0),
+        timeout: Duration::from_millis(config.embedding_timeout_ms),
+        batch_max: config.embedding_batch_max as usize,
+        attempts_max: config.embedding_attempts_max as usize,
+        pause: Duration::from_millis(200),
     })
 }
 
@@ -40,6 +76,7 @@ pub(crate) fn config(config: &Memory) -> MemoryConfig {
             recency_floor: config.recency_floor,
             importance_weight: config.importance_weight,
         },
+        query_timeout_ms: config.query_timeout_ms,
         consolidate_episodes: config.consolidate_episodes,
         consolidate_importance: config.consolidate_importance,
         consolidate_after_s: config.consolidate_after_s,
@@ -54,6 +91,9 @@ pub(crate) async fn upkeep(services: Services, every: Duration) {
     let began = std::time::Instant::now();
     let mut pause = tokio::time::interval(every);
     loop {
+        if let Err(error) = memories.look_at_embedding().await {
+            tracing::warn!(%error, "it is not known which vectors are missing");
+        }
         match memories.load().await {
             Ok(records) => {
                 let elapsed_ms = began.elapsed().as_millis() as u64;
@@ -77,11 +117,39 @@ pub(crate) async fn upkeep(services: Services, every: Duration) {
 async fn once(memories: &MemoryService) -> nova_core::Result<()> {
     memories.flush_accesses().await?;
     memories.expire().await?;
-    for _ in 0..EMBED_BATCHES {
-        if memories.embed_missing().await? == 0 {
-            break;
-        }
+    // A service that is away keeps nothing else from being done.
+    if let Err(error) = embed(memories).await {
+        tracing::warn!(%error, "vectors could not be made; it is tried again");
     }
     memories.consolidate_due().await?;
+    Ok(())
+}
+
+/// Makes the vectors that are missing, some batches of them, and says how far that is; once none is missing,
+/// removes those of models that were used before.
+async fn embed(memories: &MemoryService) -> nova_core::Result<()> {
+    let mut made = 0;
+    for _ in 0..EMBED_BATCHES {
+        match memories.embed_missing().await? {
+            0 => break,
+            count => made += count,
+        }
+    }
+    if made == 0 {
+        return Ok(());
+    }
+    let now = memories.look_at_embedding().await?;
+    metrics::gauge!("nova_memory_embedded_share").set(now.share());
+    if now.is_complete() {
+        while memories.drop_stale_vectors().await? > 0 {}
+        return Ok(());
+    }
+    let EmbeddingProgress {
+        model,
+        memories,
+        embedded,
+        ..
+    } = now;
+    tracing::info!(model, memories, embedded, "memories get their vectors");
     Ok(())
 }

@@ -72,7 +72,8 @@ impl MemoryQuery {
     }
 }
 
-fn layer(text: &str) -> Result<MemoryLayer, Problem> {
+/// The layer of that name.
+pub(super) fn layer(text: &str) -> Result<MemoryLayer, Problem> {
     MemoryLayer::parse(text).ok_or_else(|| {
         let names = MemoryLayer::ALL.map(MemoryLayer::as_str).join(", ");
         refused(
@@ -182,9 +183,11 @@ pub(crate) async fn usage(
     State(state): State<Shared>,
     actor: Actor,
 ) -> Result<Answer<MemoryWorkAnswer<UsageFacts>>, Problem> {
-    let usage = state.services.memories.usage(&actor.domain).await?;
+    let memories = &state.services.memories;
+    let usage = memories.usage(&actor.domain).await?;
     Ok(Answer::ok(MemoryWorkAnswer::usage(
         usage,
+        memories.embedding_progress(),
         state.clock.now(),
     )))
 }

@@ -16,6 +16,7 @@ use crate::problem::{Problem, refused};
 use crate::router::{AGENT, location};
 use crate::wire::answer::Answer;
 use crate::wire::page::shown;
+use crate::wire::schema::OpenObject;
 use crate::wire::spec::{AgentImportAnswer, ImportBody};
 
 /// Import an agent from its TinyTroupe file, with fragments and memories.
@@ -61,7 +62,7 @@ pub(crate) struct ExportQuery {
 ///
 /// Memories stand under a key that TinyTroupe passes over, since it cannot load those that it writes itself.
 #[utoipa::path(get, path = ROUTED, tag = "agents", operation_id = "export_agent", params(ExportQuery), responses(
-    (status = 200, description = "A `*.agent.json`", body = Object),
+    (status = 200, description = "A `*.agent.json`", body = OpenObject),
 ))]
 pub(crate) async fn export(
     State(state): State<Shared>,

@@ -46,6 +46,8 @@ pub(crate) struct Route {
     pub(crate) takes_component: bool,
     /// Its metrics.
     pub(crate) meter: Meter,
+    /// Whether the handler reads the body as it comes, and bounds it itself.
+    pub(crate) streams: bool,
 }
 
 impl Route {
@@ -90,33 +92,40 @@ where
             let peer = request.extensions().get::<Peer>().map(|p| p.address);
             let mut admitted = None;
             // A refusal that leaves a part of the body unread must say that the connection ends with it.
-            let mut reusable = true;
+            let reusable;
             let (entry, budget) = admit(&route, &state, &request);
             let actor = entry.as_ref().ok().and_then(Option::as_ref);
             let headers = request.headers();
             let traced = Traced::begin(&state.config, &route, &method, headers, id.as_str(), actor);
             let response = match entry {
-                Ok(actor) => match body::arrive(request, &state, route.body_limit(&state)).await {
+                Ok(actor) => match arrived(request, &route, &state).await {
                     Ok(mut request) => {
                         if let Some(actor) = actor {
                             admitted = Some(actor.clone());
                             request.extensions_mut().insert(actor);
                         }
-                        let (named, request) = Named::of(&route, request).await;
+                        // A stream is not kept in memory to be compared.
+                        let (named, request) = match route.streams {
+                            true => (None, request),
+                            false => Named::of(&route, request).await,
+                        };
                         let handling = handler.call(request, Arc::clone(&state));
                         let handled = AssertUnwindSafe(handling).catch_unwind();
                         let work = handled.map(|answer| {
                             answer
                                 .unwrap_or_else(|payload| Problem::panic(&*payload).into_response())
                         });
-                        match (named, &admitted) {
+                        let answer = match (named, &admitted) {
                             (Some(named), Some(actor)) => {
                                 let once =
                                     named.answer(Arc::clone(&state), actor.caller.key_id, work);
                                 traced.follow(once).await
                             }
                             _ => traced.follow(work).await,
-                        }
+                        };
+                        // A stream that was refused has a rest that nobody reads.
+                        reusable = !route.streams || answer.status().is_success();
+                        answer
                     }
                     Err(refused) => {
                         reusable = refused.drained;
@@ -145,6 +154,18 @@ where
             }
             response
         })
+    }
+}
+
+/// The request with its body, where the route wants all of it at once.
+async fn arrived(
+    request: Request,
+    route: &Route,
+    state: &Shared,
+) -> Result<Request, body::Refused> {
+    match route.streams {
+        true => Ok(request),
+        false => body::arrive(request, state, route.body_limit(state)).await,
     }
 }
 

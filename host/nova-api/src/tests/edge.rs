@@ -234,6 +234,7 @@ async fn a_panic_is_an_internal_error_and_the_next_request_is_served() {
             access: Access::Open,
             query_names: Vec::new(),
             meter,
+            streams: false,
         })
     };
     let app = Router::new()

@@ -5,6 +5,7 @@ mod documents;
 mod edge;
 mod errors;
 mod hostile;
+mod mcp;
 mod orchestration;
 mod routes;
 mod serving;

@@ -1,7 +1,7 @@
 //! Memories as clients see them: record, answers, matches.
 
 use nova_core::ports::{LegScores, MemoryUsage};
-use nova_core::services::{Consolidation, Found, Remembered, SearchResult};
+use nova_core::services::{Consolidation, EmbeddingProgress, Found, Remembered, SearchResult};
 use nova_core::{AgentId, Domain, Memory, MemoryId, MemoryLayer, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::answer::FACT;
 use super::memory_body::ContentSchema;
+use super::memory_line::ImportFacts;
 use super::schema::{Id, LayerName, Name, OpenObject, SearchModeName, Time, UnitInterval};
 
 /// A memory, whole.
@@ -263,7 +264,7 @@ pub(crate) struct ConsolidationFacts {
 /// What many records came to.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct MemoryWorkAnswer<T> {
-    /// `consolidated`, `forgotten` or `counted`.
+    /// `consolidated`, `forgotten`, `imported` or `counted`.
     #[schema(example = "consolidated")]
     status: &'static str,
     /// What was done or found.
@@ -324,7 +325,8 @@ impl MemoryWorkAnswer<ForgottenFacts> {
 
 /// What a domain's memories take.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({"episodic": 1200, "semantic": 85, "bytes": 310000}))]
+#[schema(example = json!({"episodic": 1200, "semantic": 85, "bytes": 310000,
+    "embedding": {"model": "nova-static-256", "share": 1.0}}))]
 pub(crate) struct UsageFacts {
     /// Episodes.
     episodic: u64,
@@ -332,11 +334,27 @@ pub(crate) struct UsageFacts {
     semantic: u64,
     /// Bytes of contents, contexts and metadata.
     bytes: u64,
+    /// How far the vectors are, over all domains.
+    embedding: EmbeddingFacts,
+}
+
+/// How far the present model's vectors are.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct EmbeddingFacts {
+    /// The model's name.
+    model: String,
+    /// The part of all memories that has a vector of it, as last counted.
+    #[schema(minimum = 0, maximum = 1)]
+    share: f64,
 }
 
 impl MemoryWorkAnswer<UsageFacts> {
     /// The envelope of a domain's usage.
-    pub(crate) fn usage(usage: MemoryUsage, timestamp: Timestamp) -> Self {
+    pub(crate) fn usage(
+        usage: MemoryUsage,
+        embedding: EmbeddingProgress,
+        timestamp: Timestamp,
+    ) -> Self {
         let MemoryUsage {
             episodic,
             semantic,
@@ -346,7 +364,18 @@ impl MemoryWorkAnswer<UsageFacts> {
             episodic,
             semantic,
             bytes,
+            embedding: EmbeddingFacts {
+                share: embedding.share(),
+                model: embedding.model,
+            },
         };
         Self::of("counted", facts, timestamp)
+    }
+}
+
+impl MemoryWorkAnswer<ImportFacts> {
+    /// The envelope of an import.
+    pub(crate) fn imported(facts: ImportFacts, timestamp: Timestamp) -> Self {
+        Self::of("imported", facts, timestamp)
     }
 }

@@ -85,13 +85,15 @@ pub(crate) fn shown(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
-fn encode(position: i64) -> String {
+/// A position as a cursor.
+pub(crate) fn encode(position: i64) -> String {
     let mut bytes = [CURSOR_VERSION; 9];
     bytes[1..].copy_from_slice(&position.to_be_bytes());
     hex::encode(bytes)
 }
 
-fn decode(text: &str) -> Option<i64> {
+/// The position of a cursor; none of a text that is no cursor.
+pub(crate) fn decode(text: &str) -> Option<i64> {
     let mut bytes = [0; 9];
     hex::decode_to_slice(text, &mut bytes).ok()?;
     let (version, position) = bytes.split_first()?;

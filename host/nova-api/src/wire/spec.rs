@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::agent::{AgentRecord, RESERVED};
 use super::answer::{FACT, check_addressable};
 use super::object::only_object;
-use super::schema::{Name, Time};
+use super::schema::{Name, OpenObject, Time};
 
 /// An agent's file with what goes with it. The file as it is, with its `persona`, is accepted in its place.
 #[derive(Deserialize, ToSchema, Default)]
@@ -24,11 +24,11 @@ use super::schema::{Name, Time};
 pub(crate) struct ImportBody {
     /// The content of a `*.agent.json`; none: the fragments are merged into the agent `agent_id`.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<OpenObject>)]
     agent: Option<Value>,
     /// The contents of `*.fragment.json` files, merged deeply and in this order.
     #[serde(default)]
-    #[schema(value_type = Vec<Object>, max_items = 20)]
+    #[schema(value_type = Vec<OpenObject>, max_items = 20)]
     fragments: Vec<Value>,
     /// Defaults to the persona's name, letters and digits joined by `-`.
     #[serde(default)]
@@ -50,7 +50,7 @@ pub(crate) struct ImportBody {
     speed: Option<f64>,
     /// The client's own.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<OpenObject>)]
     metadata: Option<Map<String, Value>>,
     /// Replace the specification of an agent that is there, in place of refusing it.
     #[serde(default)]

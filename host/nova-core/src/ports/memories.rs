@@ -193,6 +193,8 @@ pub trait MemoryWrites: MemoryReads {
     ) -> Result<()>;
     /// Puts a vector in the place of the one of the same model.
     fn put_memory_vector(&mut self, id: MemoryId, vector: &MemoryVector) -> Result<()>;
+    /// Removes vectors of models other than this one and [`CLIENT_MODEL`], at most `limit`; how many.
+    fn delete_other_vectors(&mut self, model: &str, limit: usize) -> Result<u64>;
     /// Removes a memory with its vectors; whether there was one.
     fn delete_memory(&mut self, domain: &Domain, id: MemoryId) -> Result<bool>;
 }

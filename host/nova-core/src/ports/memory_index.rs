@@ -190,6 +190,8 @@ pub trait MemoryIndex: Send + Sync + 'static {
 pub struct MemoryPorts {
     /// Makes vectors.
     pub embedder: Arc<dyn Embedder>,
+    /// The model before: its vectors serve until the present one has more. It must be local.
+    pub previous: Option<Arc<dyn Embedder>>,
     /// Finds.
     pub index: Arc<dyn MemoryIndex>,
 }

@@ -1,12 +1,13 @@
 //! Health and readiness: whether the daemon works, and whether it should be asked.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
 
-use super::Ports;
+use super::{MemoryService, Ports};
 use crate::domain::Timestamp;
 use crate::error::{Error, Result};
 use crate::ports::PluginState;
@@ -59,14 +60,16 @@ pub struct Health {
 /// Looks at the parts below, and knows whether the daemon is on its way out.
 pub struct HealthService {
     ports: Ports,
+    memories: Arc<MemoryService>,
     started: Instant,
     draining: AtomicBool,
 }
 
 impl HealthService {
-    pub(super) fn new(ports: Ports) -> Self {
+    pub(super) fn new(ports: Ports, memories: Arc<MemoryService>) -> Self {
         Self {
             ports,
+            memories,
             started: Instant::now(),
             draining: AtomicBool::new(false),
         }
@@ -180,10 +183,15 @@ impl HealthService {
             );
             (HealthStatus::Degraded, detail)
         } else {
-            (
-                HealthStatus::Healthy,
-                format!("{} records indexed", progress.indexed),
-            )
+            let mut detail = format!("{} records indexed", progress.indexed);
+            let vectors = self.memories.embedding_progress();
+            if !vectors.is_complete() {
+                detail = format!(
+                    "{detail}; {} of {} have a vector of {}, the others will",
+                    vectors.embedded, vectors.memories, vectors.model
+                );
+            }
+            (HealthStatus::Healthy, detail)
         };
         Check { status, detail }
     }

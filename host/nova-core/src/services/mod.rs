@@ -58,8 +58,9 @@ pub use leases::{
 };
 pub use measure::{MEASUREMENTS_MAX, Measurement};
 pub use memory::{
-    Consolidation, EmbeddingProgress, Found, MATCHES_MAX, MemoryConfig, MemoryService,
-    QUERY_MAX_BYTES, Remembered, SearchRequest, SearchResult,
+    Consolidation, EMBED_TEXTS_MAX, EmbeddingProgress, Found, MATCHES_MAX, MemoryConfig,
+    MemoryRecordIn, MemoryService, QUERY_MAX_BYTES, Remembered, SearchRequest, SearchResult,
+    TRANSFER_BATCH, Transferred,
 };
 pub use optimize::{
     Assignment, FlowFacts, ITERATIONS_DEFAULT, ITERATIONS_MAX, OptimizeRequest, Optimized,
@@ -204,11 +205,11 @@ impl Services {
             )),
             idempotency: Arc::new(idempotency),
             leases: Arc::new(LeaseService::new(ports.clone())),
-            memories,
+            memories: Arc::clone(&memories),
             specs: Arc::new(specs),
             plugins: Arc::new(PluginService::new(ports.clone())),
             strategies: Arc::new(StrategyService::new(ports.clone())),
-            health: Arc::new(HealthService::new(ports)),
+            health: Arc::new(HealthService::new(ports, memories)),
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use nova_core::ports::{
-    Datastore, DatastoreExt as _, MemoryFilter, MemoryPart, MemoryVector, ReadCost, ReadTx,
-    StoredMemory, WriteTx,
+    CLIENT_MODEL, Datastore, DatastoreExt as _, MemoryFilter, MemoryPart, MemoryVector, ReadCost,
+    ReadTx, StoredMemory, WriteTx,
 };
 use nova_core::{AgentId, Memory, MemoryId, MemoryLayer, MetadataFilter, Timestamp};
 use serde_json::{Value, json};
@@ -154,7 +154,7 @@ pub async fn vectors_come_and_go(store: &Arc<dyn Datastore>) {
         vector: vec![x, -0.5],
     };
     let (one, two, other) = (vector("m", 1.0), vector("m", 2.0), vector("n", 3.0));
-    let (id, kept) = (a.memory_id, [two.clone(), other.clone()]);
+    let (id, latest, kept) = (a.memory_id, two.clone(), [two.clone(), other.clone()]);
     write(store, move |tx| {
         tx.put_memory_vector(id, &one)?;
         tx.put_memory_vector(id, &two)?;
@@ -175,6 +175,17 @@ pub async fn vectors_come_and_go(store: &Arc<dyn Datastore>) {
             .len(),
         1
     );
+    let own = vector(CLIENT_MODEL, 4.0);
+    let own = write(store, move |tx| {
+        tx.put_memory_vector(id, &own)?;
+        assert_eq!(tx.delete_other_vectors("m", 0)?, 0);
+        assert_eq!(tx.delete_other_vectors("m", 9)?, 1, "that of n");
+        assert_eq!(tx.delete_other_vectors("m", 9)?, 0);
+        Ok(own)
+    })
+    .await;
+    let left = read(store, |tx| tx.memories_after(0, 1)).await;
+    assert_eq!(left[0].vectors, [own, latest]);
     write(store, move |tx| tx.delete_memory(&samples::domain("d"), id)).await;
     assert_eq!(read(store, |tx| tx.vector_coverage("m")).await, (1, 0));
 }

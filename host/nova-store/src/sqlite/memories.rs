@@ -250,9 +250,11 @@ pub(super) fn without_vector(
     tx.many(text, params![position, model, int(limit as u64)?], placed)
 }
 
-pub(super) fn coverage(tx: &Tx<'_, '_>, model: &str) -> Result<(u64, u64)> {
-    let text = "SELECT coalesce((SELECT sum(records) FROM memory_usage), 0), \
+pub(super) const COVERAGE: &str = "SELECT coalesce((SELECT sum(records) FROM memory_usage), 0), \
                 (SELECT count(*) FROM memory_vectors WHERE model = ?)";
+
+pub(super) fn coverage(tx: &Tx<'_, '_>, model: &str) -> Result<(u64, u64)> {
+    let text = COVERAGE;
     let counts = tx.one(text, params![model], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
     })?;

@@ -1,6 +1,6 @@
 //! Memories of one domain in the order of storing, for those who read all of them.
 
-use nova_core::ports::{MemoryPart, StoredMemory};
+use nova_core::ports::{CLIENT_MODEL, MemoryPart, StoredMemory};
 use nova_core::{Domain, MemoryId, MemoryLayer, Result, Timestamp};
 use rusqlite::{ToSql, params};
 
@@ -43,4 +43,13 @@ pub(super) fn exists(tx: &Tx<'_, '_>, id: MemoryId) -> Result<bool> {
     let text = "SELECT 1 FROM memories WHERE memory_id = ?";
     let found = tx.one(text, params![id.bytes()], |row| row.get::<_, i64>(0))?;
     Ok(found.is_some())
+}
+
+pub(super) fn delete_other_vectors(tx: &Tx<'_, '_>, model: &str, limit: usize) -> Result<u64> {
+    // Both ranges beside the present model's, so that its own entries are not read.
+    let text = "DELETE FROM memory_vectors WHERE (memory, model) IN ( \
+                SELECT memory, model FROM memory_vectors WHERE model < ?1 AND model <> ?2 \
+                UNION ALL SELECT memory, model FROM memory_vectors WHERE model > ?1 AND model <> ?2 LIMIT ?3)";
+    let params = params![model, CLIENT_MODEL, int(limit as u64)?];
+    Ok(tx.run(text, params)? as u64)
 }

@@ -24,6 +24,7 @@ const STEPS: &[&str] = &[
     STEP_KEY_ROLES,
     STEP_IDEMPOTENCY,
     STEP_ALERTS,
+    STEP_VECTOR_MODELS,
 ];
 
 /// Refuses a database of another program or of a newer Nova, before anything is changed.
@@ -437,4 +438,9 @@ CREATE TABLE deliveries (
     body TEXT NOT NULL,
     created_ms INTEGER NOT NULL
 ) STRICT;
+";
+
+/// So that counting the vectors of a model reads no vector.
+const STEP_VECTOR_MODELS: &str = "
+CREATE INDEX memory_vectors_by_model ON memory_vectors (model);
 ";

@@ -424,6 +424,9 @@ impl MemoryWrites for Tx<'_, '_> {
     fn put_memory_vector(&mut self, id: MemoryId, vector: &MemoryVector) -> Result<()> {
         memories::put_vector(self, id, vector)
     }
+    fn delete_other_vectors(&mut self, model: &str, limit: usize) -> Result<u64> {
+        memory_part::delete_other_vectors(self, model, limit)
+    }
     fn delete_memory(&mut self, domain: &Domain, id: MemoryId) -> Result<bool> {
         memories::delete(self, domain, id)
     }

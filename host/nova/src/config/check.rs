@@ -90,6 +90,19 @@ impl Config {
             ("memory.records_max", self.memory.records_max),
             ("memory.bytes_max", self.memory.bytes_max),
             (
+                "memory.embedding_timeout_ms",
+                self.memory.embedding_timeout_ms,
+            ),
+            (
+                "memory.embedding_batch_max",
+                self.memory.embedding_batch_max.into(),
+            ),
+            (
+                "memory.embedding_attempts_max",
+                self.memory.embedding_attempts_max.into(),
+            ),
+            ("memory.query_timeout_ms", self.memory.query_timeout_ms),
+            (
                 "allocation.expire_interval_ms",
                 self.allocation.expire_interval_ms,
             ),
@@ -220,6 +233,15 @@ impl Config {
 
     fn check_memory(&self) -> Result<()> {
         let memory = &self.memory;
+        let url = memory.embedding_url.as_str();
+        if !(url.is_empty() || url.starts_with("http://") || url.starts_with("https://")) {
+            bail!("memory.embedding_url must begin with http:// or https://, got '{url}'");
+        }
+        if url.is_empty() != memory.embedding_model.is_empty() {
+            bail!(
+                "memory.embedding_url and memory.embedding_model belong together; one of them is empty"
+            );
+        }
         let units = [
             ("memory.recency_floor", memory.recency_floor),
             ("memory.importance_weight", memory.importance_weight),

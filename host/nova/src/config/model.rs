@@ -156,6 +156,15 @@ section!(Leases {
 
 section!(Memory {
     model_dir: String = String::new(),
+    previous_model_dir: String = String::new(),
+    embedding_url: String = String::new(),
+    embedding_model: String = String::new(),
+    embedding_key_env: String = String::new(),
+    embedding_dimensions: u32 = 0,
+    embedding_timeout_ms: u64 = 10_000,
+    embedding_batch_max: u32 = 64,
+    embedding_attempts_max: u32 = 4,
+    query_timeout_ms: u64 = 2_000,
     same_within_s: f64 = 86_400.0,
     records_max: u64 = 5_000_000,
     bytes_max: u64 = 4 * 1024 * 1024 * 1024,

@@ -11,6 +11,8 @@ use crate::ports::{DatastoreExt, MemoryVector, ReadCost, StoredMemory};
 const LOAD_BATCH: usize = 2000;
 /// Texts embedded at a time.
 const EMBED_BATCH: usize = 64;
+/// Vectors of other models removed in one transaction.
+const STALE_BATCH: usize = 1000;
 
 /// How far the present model's vectors are.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -21,6 +23,23 @@ pub struct EmbeddingProgress {
     pub memories: u64,
     /// Those that have a vector of it.
     pub embedded: u64,
+    /// The model before, while it has more vectors and so serves searches.
+    pub serving: Option<String>,
+}
+
+impl EmbeddingProgress {
+    /// Whether every memory has its vector.
+    pub fn is_complete(&self) -> bool {
+        self.embedded >= self.memories
+    }
+
+    /// The part that has one, 0 to 1.
+    pub fn share(&self) -> f64 {
+        match self.memories {
+            0 => 1.0,
+            all => (self.embedded as f64 / all as f64).min(1.0),
+        }
+    }
 }
 
 impl MemoryService {
@@ -110,22 +129,56 @@ impl MemoryService {
         Ok(count)
     }
 
-    /// How far the present model's vectors are.
+    /// How far the present model's vectors are, as [`MemoryService::look_at_embedding`] last found.
+    pub fn embedding_progress(&self) -> EmbeddingProgress {
+        self.progress.lock().clone()
+    }
+
+    /// Whether searches still go by the vectors of the model before.
+    pub(super) fn old_serves(&self) -> bool {
+        self.progress.lock().serving.is_some()
+    }
+
+    /// Counts how far the present model's vectors are.
     ///
     /// # Errors
     /// As the datastore's.
-    pub async fn embedding_progress(&self) -> Result<EmbeddingProgress> {
-        let model = self.ports.memory.embedder.model().to_owned();
-        let of = model.clone();
-        let (memories, embedded) = self
+    pub async fn look_at_embedding(&self) -> Result<EmbeddingProgress> {
+        let ports = &self.ports.memory;
+        let model = ports.embedder.model().to_owned();
+        let before = ports.previous.as_ref().map(|p| p.model().to_owned());
+        let before = before.filter(|name| *name != model);
+        let (of, old) = (model.clone(), before.clone());
+        let ((memories, embedded), old) = self
             .ports
             .store
-            .read(ReadCost::Scan, move |tx| tx.vector_coverage(&of))
+            .read(ReadCost::Scan, move |tx| {
+                let old = old.map(|old| tx.vector_coverage(&old)).transpose()?;
+                Ok((tx.vector_coverage(&of)?, old.map_or(0, |(_, with)| with)))
+            })
             .await?;
-        Ok(EmbeddingProgress {
+        let progress = EmbeddingProgress {
             model,
             memories,
             embedded,
-        })
+            serving: before.filter(|_| old > embedded),
+        };
+        *self.progress.lock() = progress.clone();
+        Ok(progress)
+    }
+
+    /// Removes vectors of models that serve no more, once every memory has one of the present model. Gives how
+    /// many, at most one batch.
+    ///
+    /// # Errors
+    /// As the datastore's.
+    pub async fn drop_stale_vectors(&self) -> Result<u64> {
+        if !self.look_at_embedding().await?.is_complete() {
+            return Ok(0);
+        }
+        let model = self.ports.memory.embedder.model().to_owned();
+        self.ports
+            .write(move |tx, _| tx.delete_other_vectors(&model, STALE_BATCH))
+            .await
     }
 }

@@ -10,6 +10,7 @@ mod load;
 mod search;
 mod statement;
 mod store;
+mod transfer;
 mod upkeep;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use parking_lot::Mutex;
 pub use consolidate::Consolidation;
 pub use load::EmbeddingProgress;
 pub use search::{Found, MATCHES_MAX, QUERY_MAX_BYTES, SearchRequest, SearchResult};
+pub use transfer::{EMBED_TEXTS_MAX, MemoryRecordIn, TRANSFER_BATCH, Transferred};
 
 use super::Ports;
 use crate::domain::memory::check_unit;
@@ -41,6 +43,9 @@ pub struct MemoryConfig {
     pub bytes_max: u64,
     /// How the parts of a score are weighed.
     pub ranking: Ranking,
+    /// Milliseconds that a search waits for the vector of its query from a service: 2000. Without it
+    /// the search goes by words.
+    pub query_timeout_ms: u64,
     /// Episodes that wait before an agent's are consolidated: 10.
     pub consolidate_episodes: u64,
     /// Importance of one episode that does not wait: 0.8.
@@ -60,6 +65,7 @@ impl Default for MemoryConfig {
             records_max: 5_000_000,
             bytes_max: 4 << 30,
             ranking: Ranking::default(),
+            query_timeout_ms: 2000,
             consolidate_episodes: 10,
             consolidate_importance: 0.8,
             consolidate_after_s: 300.0,
@@ -85,6 +91,8 @@ pub struct MemoryService {
     touched: Mutex<HashMap<(Domain, MemoryId), u64>>,
     /// Every record up to this position has a vector of the present model.
     embedded_to: AtomicI64,
+    /// How far the present model's vectors were when the background looked.
+    progress: Mutex<EmbeddingProgress>,
     /// One consolidation at a time.
     consolidating: tokio::sync::Mutex<()>,
 }
@@ -95,6 +103,7 @@ impl MemoryService {
             ports,
             embedded_to: AtomicI64::new(0),
             touched: Mutex::default(),
+            progress: Mutex::default(),
             consolidating: tokio::sync::Mutex::default(),
         }
     }
@@ -182,6 +191,7 @@ impl MemoryService {
 pub(super) fn keyword_only() -> MemoryPorts {
     MemoryPorts {
         embedder: Arc::new(fallback::NoEmbedder),
+        previous: None,
         index: Arc::new(fallback::NoIndex),
     }
 }

@@ -1,5 +1,7 @@
 //! Search: by words, by vectors, or by both.
 
+use std::time::Duration;
+
 use super::MemoryService;
 use crate::domain::memory::{check_embedding, check_unit, searchable_text};
 use crate::domain::{Domain, Memory, MemoryId};
@@ -112,8 +114,23 @@ impl MemoryService {
     }
 
     async fn query_vector(&self, text: &str) -> Option<(String, Vec<f32>)> {
-        let embedder = &self.ports.memory.embedder;
-        match embedder.embed(vec![text.to_owned()]).await {
+        let ports = &self.ports.memory;
+        let before = ports.previous.as_ref().filter(|_| self.old_serves());
+        let embedder = before.unwrap_or(&ports.embedder);
+        let asked = embedder.embed(vec![text.to_owned()]);
+        let answer = if embedder.is_local() {
+            asked.await
+        } else {
+            let wait = Duration::from_millis(self.ports.config.memory.query_timeout_ms);
+            let late = |_| {
+                Err(Error::unavailable(
+                    "the query's vector did not come in time",
+                    1,
+                ))
+            };
+            tokio::time::timeout(wait, asked).await.unwrap_or_else(late)
+        };
+        match answer {
             Ok(mut vectors) => {
                 let vector = vectors.pop()?;
                 let known = vector.iter().any(|x| *x != 0.0);

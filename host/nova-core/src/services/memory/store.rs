@@ -47,7 +47,10 @@ impl MemoryService {
                 });
                 Prepared {
                     hash: content_hash(&new),
-                    vectors: own.into_iter().chain(made.next().flatten()).collect(),
+                    vectors: own
+                        .into_iter()
+                        .chain(made.next().unwrap_or_default())
+                        .collect(),
                     new,
                 }
             })
@@ -72,27 +75,33 @@ impl MemoryService {
         Ok(answers.collect())
     }
 
-    /// The texts' vectors, where they take microseconds; else the background makes them.
-    async fn vectors_now(&self, all: &[NewMemory]) -> Vec<Option<MemoryVector>> {
-        let embedder = &self.ports.memory.embedder;
-        if !embedder.is_local() {
-            return Vec::new();
-        }
-        let texts = all
+    /// The texts' vectors, where they take microseconds; else the background makes them. While the model
+    /// before still serves, its vectors too.
+    pub(super) async fn vectors_now(&self, all: &[NewMemory]) -> Vec<Vec<MemoryVector>> {
+        let mut made = vec![Vec::new(); all.len()];
+        let texts: Vec<String> = all
             .iter()
             .map(|new| searchable_text(&new.content))
             .collect();
-        let Ok(vectors) = embedder.embed(texts).await else {
-            return Vec::new();
-        };
-        let known = |vector: &Vec<f32>| vector.iter().any(|x| *x != 0.0);
-        let vectors = vectors.into_iter().map(|vector| {
-            known(&vector).then(|| MemoryVector {
-                model: embedder.model().to_owned(),
-                vector,
-            })
-        });
-        vectors.collect()
+        let ports = &self.ports.memory;
+        let before = ports.previous.as_ref().filter(|_| self.old_serves());
+        for embedder in before.into_iter().chain([&ports.embedder]) {
+            if !embedder.is_local() {
+                continue;
+            }
+            let Ok(vectors) = embedder.embed(texts.clone()).await else {
+                continue;
+            };
+            for (made, vector) in made.iter_mut().zip(vectors) {
+                if vector.iter().any(|x| *x != 0.0) {
+                    made.push(MemoryVector {
+                        model: embedder.model().to_owned(),
+                        vector,
+                    });
+                }
+            }
+        }
+        made
     }
 }
 

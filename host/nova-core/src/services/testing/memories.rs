@@ -6,8 +6,8 @@ use super::datastore::State;
 use crate::domain::{AgentId, Domain, Memory, MemoryId, MemoryLayer, Timestamp};
 use crate::error::{Error, Result};
 use crate::ports::{
-    MemoryFilter, MemoryPart, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites, Page,
-    PageRequest, PendingEpisodes, StoredMemory,
+    CLIENT_MODEL, MemoryFilter, MemoryPart, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites,
+    Page, PageRequest, PendingEpisodes, StoredMemory,
 };
 
 /// A memory with what the datastore keeps beside it.
@@ -295,6 +295,22 @@ impl MemoryWrites for State {
         self.memories.update(&id, row)
     }
 
+    fn delete_other_vectors(&mut self, model: &str, limit: usize) -> Result<u64> {
+        let rows = self.memories.after(0).map(|(_, row)| row.clone());
+        let rows: Vec<MemoryRow> = rows.collect();
+        let mut gone = 0;
+        for mut row in rows {
+            let stale = |m: &String| m != model && m != CLIENT_MODEL;
+            let stale: Vec<String> = row.vectors.keys().filter(|m| stale(m)).cloned().collect();
+            for model in stale.into_iter().take(limit - gone as usize) {
+                row.vectors.remove(&model);
+                gone += 1;
+            }
+            let id = row.memory.memory_id;
+            self.memories.update(&id, row)?;
+        }
+        Ok(gone)
+    }
     fn delete_memory(&mut self, domain: &Domain, id: MemoryId) -> Result<bool> {
         if self.memory(domain, id)?.is_none() {
             return Ok(false);

@@ -1,0 +1,351 @@
+//! Vectors from a service that speaks OpenAI's `/v1/embeddings`.
+//!
+//! Never on a write's way: a memory is found by its words at once, and by its vector when the background has fetched
+//! it. What goes wrong for the moment is tried again with growing pauses; what is refused is not.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable};
+use nova_core::ports::Embedder;
+use nova_core::{Error, Result};
+use serde_json::{Value, json};
+
+/// Seconds after which a client of Nova's may ask again.
+const RETRY_AFTER_S: u64 = 5;
+/// Largest answer of the service, in bytes.
+const ANSWER_MAX_BYTES: u64 = 256 << 20;
+
+/// Where the service is and how it is asked.
+#[derive(Clone, Debug)]
+pub struct RemoteConfig {
+    /// Its base, e.g. `https://host/v1`.
+    pub url: String,
+    /// The model's name there.
+    pub model: String,
+    /// Its key; none = it wants none.
+    pub key: Option<String>,
+    /// Numbers of a vector, where the model lets that be chosen; none = its own.
+    pub dimensions: Option<usize>,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// Texts of one request.
+    pub batch_max: usize,
+    /// How often a request is sent at most.
+    pub attempts_max: usize,
+    /// The first pause between two attempts; each further one is twice as long.
+    pub pause: Duration,
+}
+
+/// A client of such a service.
+pub struct RemoteEmbedder {
+    id: String,
+    config: RemoteConfig,
+    agent: ureq::Agent,
+    /// Numbers of the first vector that came: all must be alike.
+    length: OnceLock<usize>,
+}
+
+/// Why a request failed, and whether it may succeed later.
+#[derive(Debug)]
+struct Failed {
+    reason: String,
+    transient: bool,
+}
+
+impl RemoteEmbedder {
+    /// A client; nothing is sent yet.
+    pub fn new(config: RemoteConfig) -> Self {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(config.timeout))
+            .build()
+            .into();
+        let id = match config.dimensions {
+            Some(dimensions) => format!("{}@{dimensions}", config.model),
+            None => config.model.clone(),
+        };
+        Self {
+            id,
+            config,
+            agent,
+            length: OnceLock::new(),
+        }
+    }
+
+    async fn batch(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
+        let policy = ExponentialBuilder::default()
+            .with_min_delay(self.config.pause)
+            .with_max_times(self.config.attempts_max.saturating_sub(1))
+            .with_jitter();
+        let count = texts.len();
+        let body = self.body(texts);
+        let ask = || async {
+            let (agent, config, body) = (self.agent.clone(), self.config.clone(), body.clone());
+            let asked = tokio::task::spawn_blocking(move || send(&agent, &config, &body));
+            asked.await.unwrap_or_else(|error| {
+                Err(Failed {
+                    reason: error.to_string(),
+                    transient: false,
+                })
+            })
+        };
+        let answer = ask
+            .retry(policy)
+            .when(|failed: &Failed| failed.transient)
+            .notify(|failed, pause| {
+                tracing::debug!(
+                    reason = failed.reason,
+                    pause_ms = pause.as_millis() as u64,
+                    "asked again for vectors"
+                );
+            })
+            .await
+            .map_err(|failed| self.unavailable(&failed.reason))?;
+        let vectors = read(&answer, count).map_err(|reason| self.unavailable(&reason))?;
+        for vector in &vectors {
+            let length = *self.length.get_or_init(|| vector.len());
+            if vector.len() != length {
+                let reason = format!("vectors of {length} and of {} numbers", vector.len());
+                return Err(self.unavailable(&reason));
+            }
+        }
+        Ok(vectors)
+    }
+
+    fn body(&self, texts: Vec<String>) -> String {
+        // An empty text is refused by many services.
+        let texts = texts
+            .into_iter()
+            .map(|t| if t.is_empty() { " ".to_owned() } else { t });
+        let texts: Vec<String> = texts.collect();
+        let mut body =
+            json!({"input": texts, "model": self.config.model, "encoding_format": "float"});
+        if let (Some(dimensions), Some(map)) = (self.config.dimensions, body.as_object_mut()) {
+            map.insert("dimensions".to_owned(), dimensions.into());
+        }
+        body.to_string()
+    }
+
+    fn unavailable(&self, reason: &str) -> Error {
+        tracing::warn!(
+            model = self.id,
+            reason,
+            "the embedding service gave no vectors"
+        );
+        Error::unavailable("the embedding service gave no vectors", RETRY_AFTER_S)
+    }
+}
+
+#[async_trait]
+impl Embedder for RemoteEmbedder {
+    fn model(&self) -> &str {
+        &self.id
+    }
+
+    fn is_local(&self) -> bool {
+        false
+    }
+
+    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
+        let mut vectors = Vec::with_capacity(texts.len());
+        for batch in texts.chunks(self.config.batch_max.max(1)) {
+            vectors.extend(self.batch(batch.to_vec()).await?);
+        }
+        Ok(vectors)
+    }
+}
+
+fn send(agent: &ureq::Agent, config: &RemoteConfig, body: &str) -> Result<Value, Failed> {
+    let url = format!("{}/embeddings", config.url.trim_end_matches('/'));
+    let mut request = agent.post(&url).header("Content-Type", "application/json");
+    if let Some(key) = &config.key {
+        request = request.header("Authorization", format!("Bearer {key}"));
+    }
+    let mut response = request.send(body).map_err(|error| Failed {
+        reason: error.to_string(),
+        transient: true,
+    })?;
+    let status = response.status().as_u16();
+    let text = response
+        .body_mut()
+        .with_config()
+        .limit(ANSWER_MAX_BYTES)
+        .read_to_string()
+        .map_err(|error| Failed {
+            reason: error.to_string(),
+            transient: true,
+        })?;
+    if !(200..300).contains(&status) {
+        let shown: String = text.chars().take(200).collect();
+        return Err(Failed {
+            reason: format!("status {status}: {shown}"),
+            transient: matches!(status, 408 | 409 | 425 | 429) || status >= 500,
+        });
+    }
+    serde_json::from_str(&text).map_err(|error| Failed {
+        reason: format!("no JSON: {error}"),
+        transient: false,
+    })
+}
+
+/// The vectors of an answer in the order of their texts, each of length 1.
+fn read(answer: &Value, count: usize) -> Result<Vec<Vec<f32>>, String> {
+    let data = answer["data"].as_array().ok_or("no data in the answer")?;
+    let mut vectors: Vec<Option<Vec<f32>>> = vec![None; count];
+    for (at, item) in data.iter().enumerate() {
+        let index = item["index"].as_u64().map_or(at, |i| i as usize);
+        let numbers = item["embedding"]
+            .as_array()
+            .ok_or("no embedding in the data")?;
+        let vector: Vec<f32> = numbers
+            .iter()
+            .map(|x| x.as_f64().map(|x| x as f32))
+            .collect::<Option<_>>()
+            .ok_or("an embedding that is not all numbers")?;
+        let place = vectors.get_mut(index).ok_or("more embeddings than texts")?;
+        *place = Some(unit(vector)?);
+    }
+    let all: Option<Vec<Vec<f32>>> = vectors.into_iter().collect();
+    all.ok_or_else(|| format!("{} embeddings of {count} texts", data.len()))
+}
+
+fn unit(mut vector: Vec<f32>) -> Result<Vec<f32>, String> {
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    if vector.is_empty() || !length.is_finite() {
+        return Err("an embedding that is empty or not finite".to_owned());
+    }
+    if length > 0.0 {
+        vector.iter_mut().for_each(|x| *x /= length);
+    }
+    Ok(vector)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+
+    /// A service that gives these answers, one after the other, and what it was asked.
+    fn service(answers: Vec<(u16, Value)>) -> (String, Receiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let (tell, asked) = channel();
+        std::thread::spawn(move || {
+            for (status, body) in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut text = Vec::new();
+                let mut part = [0; 4096];
+                while !whole(&text) {
+                    let count = stream.read(&mut part).unwrap();
+                    text.extend_from_slice(&part[..count]);
+                }
+                tell.send(String::from_utf8_lossy(&text).into_owned())
+                    .unwrap();
+                let body = body.to_string();
+                let head = format!(
+                    "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
+                stream
+                    .write_all(format!("{head}{body}").as_bytes())
+                    .unwrap();
+            }
+        });
+        (url, asked)
+    }
+
+    fn whole(request: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(request);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            return false;
+        };
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length")
+                .then(|| value.trim().parse::<usize>().unwrap())
+        });
+        body.len() >= length.unwrap_or_default()
+    }
+
+    fn embedder(url: &str) -> RemoteEmbedder {
+        RemoteEmbedder::new(RemoteConfig {
+            url: url.to_owned(),
+            model: "m".to_owned(),
+            key: Some("secret".to_owned()),
+            dimensions: None,
+            timeout: Duration::from_secs(20),
+            batch_max: 2,
+            attempts_max: 3,
+            pause: Duration::from_millis(1),
+        })
+    }
+
+    fn texts(count: usize) -> Vec<String> {
+        (0..count).map(|i| format!("text {i}")).collect()
+    }
+
+    fn given(vectors: &[(u64, [f32; 2])]) -> Value {
+        let item = |(index, vector): &(u64, [f32; 2])| json!({"index": index, "embedding": vector});
+        json!({"data": vectors.iter().map(item).collect::<Vec<_>>()})
+    }
+
+    #[tokio::test]
+    async fn vectors_come_in_order_in_batches_and_after_a_refusal() {
+        let (url, asked) = service(vec![
+            (503, json!({"error": "later"})),
+            (200, given(&[(1, [0.0, 2.0]), (0, [3.0, 0.0])])),
+            (200, given(&[(0, [0.6, 0.8])])),
+        ]);
+        let vectors = embedder(&url).embed(texts(3)).await.unwrap();
+        assert_eq!(vectors, [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]);
+        let first = asked.recv().unwrap();
+        assert!(first.starts_with("POST /v1/embeddings "), "{first}");
+        assert!(
+            first.contains("Bearer secret") && first.contains("text 1"),
+            "{first}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_or_makes_no_sense_gives_nothing() {
+        for (status, body) in [
+            (401, json!({"error": "key"})),
+            (200, json!({"data": []})),
+            (200, json!({"vectors": [[1.0]]})),
+            (200, given(&[(7, [1.0, 0.0])])),
+            (200, json!({"data": [{"index": 0, "embedding": ["x"]}]})),
+        ] {
+            let (url, _asked) = service(vec![(status, body.clone())]);
+            let error = embedder(&url).embed(texts(1)).await.unwrap_err();
+            assert!(
+                matches!(error, Error::Unavailable { .. }),
+                "{body}: {error}"
+            );
+            assert!(
+                !error.to_string().contains("key"),
+                "a client does not read the cause"
+            );
+        }
+        let late = vec![(500, json!({})); 3];
+        let (url, asked) = service(late);
+        embedder(&url).embed(texts(1)).await.unwrap_err();
+        assert_eq!(asked.iter().count(), 3, "no more than so many attempts");
+    }
+
+    #[tokio::test]
+    async fn vectors_of_another_length_are_refused() {
+        let (url, _asked) = service(vec![
+            (200, given(&[(0, [1.0, 0.0])])),
+            (200, json!({"data": [{"embedding": [1.0, 0.0, 0.0]}]})),
+        ]);
+        let embedder = embedder(&url);
+        embedder.embed(texts(1)).await.unwrap();
+        embedder.embed(texts(1)).await.unwrap_err();
+    }
+}
