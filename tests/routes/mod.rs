@@ -10,6 +10,7 @@ mod flows;
 mod idempotency;
 mod keys;
 mod leases;
+mod limits;
 mod live;
 mod measure;
 mod memory;
