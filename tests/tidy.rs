@@ -55,7 +55,7 @@ fn dependencies_point_one_way() {
         ("wasmtime", &["nova-runtime"]),
         ("wasmtime-wasi", &["nova-runtime"]),
         ("notify", &["nova-runtime"]),
-        ("backon", &["nova-hooks", "nova-store"]),
+        ("backon", &["nova-hooks", "nova-memory", "nova-store"]),
         ("model2vec-rs", &["nova-memory"]),
         ("rusqlite", &["nova-store"]),
         ("anyhow", &["nova", "xtask"]),

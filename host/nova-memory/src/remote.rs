@@ -95,6 +95,7 @@ impl RemoteEmbedder {
             .retry(policy)
             .when(|failed: &Failed| failed.transient)
             .notify(|failed, pause| {
+                metrics::counter!("nova_retries_total", "of" => "embeddings").increment(1);
                 tracing::debug!(
                     reason = failed.reason,
                     pause_ms = pause.as_millis() as u64,
