@@ -155,7 +155,9 @@ impl<'m> Instance<'m> {
         let columns = &model.problem.agents;
         let timelines = model.timelines();
         for (agent, timeline) in timelines.into_iter().enumerate() {
-            let has_supply = model.has_supply(agent);
+            let has_supply = model.capacity(agent)[1..]
+                .iter()
+                .any(|supply| supply.is_finite());
             // What occupies it from now on is free from one moment on, slot by slot.
             let mut held: Vec<f64> = (columns.busy_agent.iter().zip(&columns.busy_until_s))
                 .filter(|&(&at, _)| at as usize == agent)

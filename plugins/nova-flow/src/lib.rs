@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 pub mod aim;
 pub mod anneal;
+pub mod bound;
 pub mod budget;
 pub mod climb;
 pub mod dynamic;
@@ -27,6 +28,7 @@ pub mod search;
 pub mod sequence;
 
 use anneal::Effort;
+use bound::tightened;
 use portfolio::Portfolio;
 
 /// The plugin.
@@ -72,7 +74,7 @@ export_flow_optimizer!(NovaFlow);
 /// which of the two it is.
 pub fn optimize(problem: &Problem, settings: &Settings) -> Result<Plan, StrategyError> {
     let model = Model::new(problem)?;
-    let bound = lower_bound(&model);
+    let bound = tightened(&model, lower_bound(&model));
     let limits = Limits::new(&model);
     limits.prove(&model, &bound)?;
     let mut portfolio = Portfolio::new(&model, &bound, limits);

@@ -178,7 +178,7 @@ impl<'i> Project<'i> {
             self.finish_s[index] = start_s + run_s;
             steps += profile.steps() as u64;
         }
-        self.work += 60 * self.list.len() as u64 + 2 * instance.before.len() as u64 + 3 * steps;
+        self.work += 15 * self.list.len() as u64 + (instance.before.len() as u64 + steps) / 2;
     }
 
     /// Forward-backward improvement, as long as it helps; the order becomes that of the starts.
@@ -229,7 +229,7 @@ impl<'i> Project<'i> {
         self.list.sort_unstable_by(|&a, &b| {
             (back_s[b as usize].total_cmp(&back_s[a as usize])).then(a.cmp(&b))
         });
-        self.work += 100 * self.list.len() as u64 + 2 * instance.before.len() as u64 + 3 * steps;
+        self.work += 25 * self.list.len() as u64 + (instance.before.len() as u64 + steps) / 2;
     }
 
     fn sort_by_start(&mut self) {

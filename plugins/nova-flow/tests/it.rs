@@ -6,7 +6,7 @@ use nova_sdk::StrategyError;
 use nova_sdk::flow::testing::{
     arabnejad, check, keeps_the_contract, refuses_unknown_settings, topcuoglu, unbounded,
 };
-use nova_sdk::flow::{Model, Objective, Plan, Problem};
+use nova_sdk::flow::{FlowOptimizer, Model, Objective, Plan, Problem};
 use proptest::prelude::*;
 
 fn optimize(problem: &Problem) -> Result<Plan, StrategyError> {
@@ -63,6 +63,16 @@ fn without_time_the_answer_is_constructive() {
 #[test]
 fn iterations_are_a_budget_too() {
     assert_eq!(plan(&searched(topcuoglu(), 100, 0)).iterations, 100);
+}
+
+#[test]
+fn the_search_is_cut_to_its_longest_time() {
+    let mut problem = with_budget(topcuoglu(), 10, 0);
+    for (search_max_ms, searches) in [(0, false), (1, true)] {
+        problem.settings = format!("{{\"search_max_ms\": {search_max_ms}}}");
+        let plan = NovaFlow::optimize(&problem).expect("an answer");
+        assert_eq!(plan.iterations > 0, searches);
+    }
 }
 
 #[test]

@@ -216,10 +216,11 @@ impl<'a> Model<'a> {
         &self.need[task * self.width..(task + 1) * self.width]
     }
 
-    /// Whether anything but its slots bounds what `agent` runs at a time.
-    pub fn has_supply(&self, agent: usize) -> bool {
-        let row = &self.capacity[agent * self.width..(agent + 1) * self.width];
-        row[1..].iter().any(|supply| supply.is_finite())
+    /// What `agent` has, a row as [`Timeline`] takes it: its slots, then its supply of each
+    /// resource that binds anywhere, `inf` where it is not bound.
+    #[inline]
+    pub fn capacity(&self, agent: usize) -> &[f64] {
+        &self.capacity[agent * self.width..(agent + 1) * self.width]
     }
 
     /// When the data of all predecessors of `task` that `schedule` has placed are on each
