@@ -5,4 +5,4 @@
 //! as fast as that on which the rate was measured, the same answer takes half the time.
 
 /// Units of work a millisecond.
-pub const UNITS_PER_MS: u64 = 250_000;
+pub const UNITS_PER_MS: u64 = 180_000;
