@@ -7,6 +7,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tokio::task::futures::TaskLocalFuture;
+
 /// The header, in requests and answers.
 pub const TRACEPARENT: &str = "traceparent";
 
@@ -86,8 +88,8 @@ tokio::task_local! {
 }
 
 /// Does work that belongs to this place in a trace.
-pub async fn scope<F: Future>(context: TraceContext, work: F) -> F::Output {
-    CURRENT.scope(context, work).await
+pub fn scope<F: Future>(context: TraceContext, work: F) -> TaskLocalFuture<TraceContext, F> {
+    CURRENT.scope(context, work)
 }
 
 /// The place in a trace that the work of this task belongs to, for `traceparent` of an outgoing call.

@@ -1,5 +1,6 @@
 //! The wrapper around every handler.
 
+use std::any::Any;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -111,10 +112,7 @@ where
                         };
                         let handling = handler.call(request, Arc::clone(&state));
                         let handled = AssertUnwindSafe(handling).catch_unwind();
-                        let work = handled.map(|answer| {
-                            answer
-                                .unwrap_or_else(|payload| Problem::panic(&*payload).into_response())
-                        });
+                        let work = handled.map(caught);
                         let answer = match (named, &admitted) {
                             (Some(named), Some(actor)) => {
                                 let once =
@@ -167,6 +165,11 @@ async fn arrived(
         true => Ok(request),
         false => body::arrive(request, state, route.body_limit(state)).await,
     }
+}
+
+/// The answer of a handler, or of its panic.
+fn caught(answer: Result<Response, Box<dyn Any + Send>>) -> Response {
+    answer.unwrap_or_else(|payload| Problem::panic(&*payload).into_response())
 }
 
 /// A request that was handled.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
+use futures_util::future::Either;
 use nova_core::trace::{self, TRACEPARENT, TraceContext};
 use tracing::field::{Empty, display};
 use tracing::{Instrument, Span};
@@ -94,11 +95,11 @@ impl Traced {
     }
 
     /// Does work in the span, at its place.
-    pub(super) async fn follow<F: Future>(&self, work: F) -> F::Output {
+    pub(super) fn follow<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         let work = work.instrument(self.span.clone());
         match self.place {
-            None => work.await,
-            Some(place) => trace::scope(place, work).await,
+            None => Either::Left(work),
+            Some(place) => Either::Right(trace::scope(place, work)),
         }
     }
 
