@@ -42,7 +42,7 @@ fn whatever_creates_gives_its_first_answer_again() {
     ];
     for (path, body, list) in cases {
         let before = count(&daemon, list);
-        let name = format!("once {path}");
+        let name = format!("once-{path}");
         let first = post(&daemon, path, &name, &body);
         assert_eq!(
             (first.status, header(&first, "idempotency-replayed")),
@@ -66,7 +66,7 @@ fn whatever_creates_gives_its_first_answer_again() {
         let other = post(&daemon, path, &name, &json!({"anything": "else"}));
         let error = other.expect_error(409, "CONFLICT");
         assert_eq!(error["details"]["reason"], "other_request");
-        for bad in ["", &"x".repeat(256)] {
+        for bad in ["", "with a space", &"x".repeat(256)] {
             let error = post(&daemon, path, bad, &body).expect_error(400, "VALIDATION_ERROR");
             assert_eq!(error["details"]["field"], "Idempotency-Key");
         }
