@@ -155,6 +155,11 @@ impl Daemon {
     ) -> Self {
         copy_new_files(&compiled(), &home.path().join("data/artifacts"));
         let mut command = nova();
+        // Most tests are about the daemon and not about schedules: the strategy that searches
+        // serves those that install it, and the quick one all others.
+        if !home.path().join("plugins/nova-flow").exists() {
+            command.env("NOVA_STRATEGIES__FLOW_OPTIMIZER", "heft");
+        }
         command
             .args(["serve", "--profile", "dev", "--listen", "127.0.0.1:0"])
             .arg("--data-dir")

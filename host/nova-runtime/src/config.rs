@@ -88,7 +88,7 @@ impl Default for RuntimeConfig {
             plugin_dir: PathBuf::from("plugins"),
             data_dir: PathBuf::from("data"),
             defaults: BTreeMap::from([
-                (Kind::FlowOptimizer, "heft".to_owned()),
+                (Kind::FlowOptimizer, "nova-flow".to_owned()),
                 (Kind::ResourceAllocator, "drf".to_owned()),
                 (Kind::AnalyticsProcessor, "pulse".to_owned()),
             ]),

@@ -32,7 +32,7 @@ pub(crate) async fn run(runtime: &dyn StrategyRuntime) {
         for _ in 0..rounds {
             let call = Call {
                 domain: Domain::default(),
-                strategy: None,
+                strategy: Some("heft".to_owned()),
                 fallback: true,
                 parameters: serde_json::Map::new(),
             };

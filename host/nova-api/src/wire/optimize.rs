@@ -60,7 +60,7 @@ pub(crate) struct OptimizeParameters {
     #[schema(value_type = Option<TargetName>)]
     target: Option<String>,
     /// Iterations that a searching strategy may spend.
-    #[schema(maximum = 1_000_000)]
+    #[schema(maximum = 1_000_000_000)]
     max_iterations: Option<u32>,
     /// Milliseconds that a searching strategy may spend; 0 = only what it constructs at once.
     #[schema(maximum = 60_000)]

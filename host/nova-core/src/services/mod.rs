@@ -63,8 +63,8 @@ pub use memory::{
     TRANSFER_BATCH, Transferred,
 };
 pub use optimize::{
-    Assignment, FlowFacts, ITERATIONS_DEFAULT, ITERATIONS_MAX, OptimizeRequest, Optimized,
-    TIME_BUDGET_DEFAULT_MS, TIME_BUDGET_MAX_MS,
+    Assignment, FlowFacts, ITERATIONS_MAX, OptimizeRequest, Optimized, TIME_BUDGET_DEFAULT_MS,
+    TIME_BUDGET_MAX_MS,
 };
 pub use plugins::PluginService;
 pub use resources::{NewResource, ResourceChange, ResourceService};

@@ -21,10 +21,8 @@ use crate::strategy::flow::{
     Budget, Constraints, FlowPlan, FlowProblem, Goal, Optimization, first_come_first_served,
 };
 
-/// Iterations of a request that names none.
-pub const ITERATIONS_DEFAULT: u32 = 1000;
-/// Most iterations that may be asked for.
-pub const ITERATIONS_MAX: u32 = 1_000_000;
+/// Most iterations that may be asked for; a request that names none is bounded by time alone.
+pub const ITERATIONS_MAX: u32 = 1_000_000_000;
 /// Milliseconds to search of a request that names none.
 pub const TIME_BUDGET_DEFAULT_MS: u32 = 100;
 /// Most milliseconds to search that may be asked for.
@@ -39,7 +37,7 @@ pub struct OptimizeRequest {
     pub constraints: Constraints,
     /// When all of it must be done.
     pub deadline: Option<Timestamp>,
-    /// How much to search; none = [`ITERATIONS_DEFAULT`].
+    /// How much to search; none = [`ITERATIONS_MAX`].
     pub max_iterations: Option<u32>,
     /// How long to search, in milliseconds; none = [`TIME_BUDGET_DEFAULT_MS`].
     pub time_budget_ms: Option<u32>,
@@ -307,7 +305,7 @@ fn ask(built: &mut Built, request: &OptimizeRequest, now: Timestamp) {
         problem.constraints.deadline_s = deadline.since_s(now);
     }
     problem.budget = Budget {
-        max_iterations: request.max_iterations.unwrap_or(ITERATIONS_DEFAULT),
+        max_iterations: request.max_iterations.unwrap_or(ITERATIONS_MAX),
         time_ms: request.time_budget_ms.unwrap_or(TIME_BUDGET_DEFAULT_MS),
         seed: request.seed.unwrap_or(0),
     };

@@ -130,7 +130,7 @@ section!(Limits {
 });
 
 section!(Strategies {
-    flow_optimizer: String = "heft".into(),
+    flow_optimizer: String = "nova-flow".into(),
     resource_allocator: String = "drf".into(),
     analytics_processor: String = "pulse".into(),
 });
