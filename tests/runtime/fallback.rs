@@ -11,6 +11,7 @@ fn the_previous_revision_answers_for_one_that_fails_and_its_breaker_spares_it() 
         env: [
             ("NOVA_PLUGINS__BREAKER__FAILURES", "3"),
             ("NOVA_PLUGINS__BREAKER__OPEN_MS", "600000"),
+            ("NOVA_PLUGINS__BREAKER__ROLLBACK_WITHIN_S", "0"),
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into(),

@@ -97,7 +97,7 @@ impl Default for RuntimeConfig {
             pool_instances: 256,
             processors: 64,
             tick_ms: 2,
-            settle_ms: 100,
+            settle_ms: 50,
             scan_interval_ms: 1000,
             max_file_bytes: 64 << 20,
             retire_grace_ms: 2000,

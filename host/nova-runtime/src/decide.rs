@@ -5,6 +5,7 @@
 //! nothing about the revision and ends it too. Revisions whose breaker is open are passed over
 //! as long as another may answer.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -39,13 +40,15 @@ enum Miss {
 }
 
 impl Runtime {
-    /// Decides: `ask` puts the question to the revision of a ticket, and ends the ticket.
+    /// Decides: `ask` puts the question to the revision of a ticket, and ends the ticket; `objective` says how
+    /// good an answer is.
     pub(crate) async fn decide<A, F, Asked>(
         &self,
         kind: Kind,
         call: &Call,
         input_bytes: usize,
         ask: F,
+        objective: impl Fn(&A) -> Option<f64>,
     ) -> Result<Decided<A>, CallError>
     where
         F: Fn(Ticket) -> Asked,
@@ -57,7 +60,7 @@ impl Runtime {
         let mut tried: Vec<Arc<Revision>> = Vec::new();
         let mut first: Option<CallError> = None;
         let mut why = String::new();
-        let mut passed_over: Option<Candidate> = None;
+        let mut passed_over: VecDeque<Candidate> = VecDeque::new();
         let mut next = match snapshot.routed(kind, call) {
             Ok(candidate) => Some(candidate),
             Err(error @ CallError::Unavailable(_)) if call.fallback => {
@@ -69,7 +72,7 @@ impl Runtime {
         };
         loop {
             let last_resort = next.is_none();
-            let Some(candidate) = next.take().or_else(|| passed_over.take()) else {
+            let Some(candidate) = next.take().or_else(|| passed_over.pop_front()) else {
                 break;
             };
             let (revision, route) = (Arc::clone(&candidate.revision), candidate.route);
@@ -87,12 +90,23 @@ impl Runtime {
                             name_of(&revision)
                         ),
                     );
-                    passed_over.get_or_insert(candidate);
+                    passed_over.push_back(candidate);
                     next = snapshot.fallback(kind, call, &tried);
                     continue;
                 }
             };
-            match self.attempt(&revision, pass, input_bytes, &ask).await {
+            let asked = Instant::now();
+            let outcome = self.attempt(&revision, pass, input_bytes, &ask).await;
+            if let (Route::Default | Route::Canary, Some(trial)) =
+                (route, snapshot.trials.get(&kind))
+            {
+                let rated = outcome.as_ref().ok().and_then(&objective);
+                let failed = matches!(outcome, Err(Miss::Failed(_)));
+                if !matches!(outcome, Err(Miss::Ended(CallError::Unavailable(_)))) {
+                    trial.record(route == Route::Canary, asked.elapsed(), failed, rated);
+                }
+            }
+            match outcome {
                 Ok(answer) => {
                     self.blame(&failed, &revision, &why);
                     let degraded = (route == Route::Fallback).then_some(why);
@@ -113,10 +127,12 @@ impl Runtime {
                     first.get_or_insert(error);
                 }
             }
-            if !call.fallback || last_resort || failed.len() >= ATTEMPTS_MAX {
+            if !call.fallback || failed.len() >= ATTEMPTS_MAX {
                 break;
             }
-            next = snapshot.fallback(kind, call, &tried);
+            if !last_resort {
+                next = snapshot.fallback(kind, call, &tried);
+            }
         }
         Err(first.unwrap_or_else(|| {
             CallError::Unavailable(format!("no plugin can serve as {kind} now"))

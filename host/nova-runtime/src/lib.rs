@@ -22,6 +22,7 @@ mod breaker;
 mod registry;
 mod routing;
 mod stats;
+mod trial;
 
 mod failure;
 mod invoke;

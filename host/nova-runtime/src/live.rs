@@ -76,6 +76,38 @@ impl Live {
         })
     }
 
+    /// A processor of another revision with this one's state. None = it does not take it: it is to be
+    /// rebuilt from the events.
+    pub(crate) async fn carry_over(
+        mut self,
+        invoker: &Invoker,
+        from: &Unit,
+        to: &Unit,
+    ) -> Option<Self> {
+        let why = match self.save(invoker, from).await {
+            Err(failure) => format!("it cannot be saved: {failure}"),
+            Ok(state) => match Self::start(invoker, to).await {
+                Err(failure) => format!("the new revision does not start: {failure}"),
+                Ok(mut next) => match next.load(invoker, to, &state).await {
+                    Ok(Ok(())) => {
+                        // What the state refers to by index.
+                        next.names = self.names;
+                        next.covers_seq = self.covers_seq;
+                        return Some(next);
+                    }
+                    Ok(Err(refusal)) => format!("it is refused: {}", refusal.description),
+                    Err(failure) => format!("it cannot be loaded: {failure}"),
+                },
+            },
+        };
+        tracing::info!(
+            plugin = &*to.plugin,
+            why,
+            "a processor's state is not carried over; it is rebuilt from the events"
+        );
+        None
+    }
+
     /// The newest event it has seen, 0 for none.
     pub(crate) fn covers_seq(&self) -> u64 {
         self.covers_seq

@@ -109,17 +109,21 @@ impl Watch {
                 json!({"plugin": name, "revision": present}),
             ));
         }
-        let wanted = |number: u64| match order.to {
-            Some(to) => number == to,
-            None => number < present,
+        let wanted = |number: &u64| match order.to {
+            Some(to) => *number == to,
+            None => *number < present,
         };
-        let numbers = plugin.previous.iter().map(|r| r.status.revision);
-        if let Some(number) = numbers.into_iter().find(|number| wanted(*number)) {
-            return Ok(Target::Memory(number));
-        }
-        match self.kept.find(name, order.to, present) {
-            Some((number, source)) => Ok(Target::Disk(number, source)),
-            None => {
+        let in_memory = plugin
+            .previous
+            .iter()
+            .map(|r| r.status.revision)
+            .find(wanted);
+        match (in_memory, self.kept.find(name, order.to, present)) {
+            (Some(number), kept) if kept.as_ref().is_none_or(|(kept, _)| *kept <= number) => {
+                Ok(Target::Memory(number))
+            }
+            (_, Some((number, source))) => Ok(Target::Disk(number, source)),
+            _ => {
                 let what = order.to.map_or("an earlier revision".to_owned(), |n| {
                     format!("revision {n}")
                 });
@@ -187,7 +191,6 @@ impl Watch {
         }
         let held = self.kept.rolled_back(name);
         self.registry.held_back(name, held);
-        self.processors.forget(name);
         tracing::warn!(
             plugin = name,
             revision = number,

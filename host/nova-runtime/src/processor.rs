@@ -2,20 +2,22 @@
 //!
 //! Each is an actor behind its own lock: one question at a time, and none of them waits for
 //! another's. What a processor knows comes from recorded events alone, so that it can be dropped
-//! at any time (a trap, a swap, too many of them) and is rebuilt by the next question.
+//! at any time (a trap, too many of them) and is rebuilt by the next question. A new revision takes over
+//! the state of the one before it, where it can read it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use nova_core::domain::Domain;
+use nova_core::ports::runtime::ProcessorStatus;
 use nova_core::ports::{Datastore, DatastoreExt, ReadCost};
 use nova_core::strategy::analytics::{AnalyticsQuery, AnalyticsReport};
 use parking_lot::Mutex;
 
 use crate::error::Failure;
-use crate::invoke::{Answer, Invoker};
+use crate::invoke::{Answer, Invoker, Unit};
 use crate::live::Live;
 use crate::registry::Revision;
 
@@ -41,6 +43,9 @@ type Key = (Arc<str>, Domain);
 pub(crate) struct Processors {
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
     limit: usize,
+    /// Processors that took over the state of another revision's, and those that began anew.
+    carried_over: AtomicU64,
+    rebuilt: AtomicU64,
     /// Counts questions, to know which processor was asked least recently.
     clock: AtomicU64,
 }
@@ -48,8 +53,27 @@ pub(crate) struct Processors {
 #[derive(Default)]
 struct Slot {
     asked: AtomicU64,
+    /// Events handed over so far.
+    ingested: AtomicU64,
+    is_catching_up: AtomicBool,
     /// Taken out while it is asked: what fails, panics or is cut off does not come back.
     live: tokio::sync::Mutex<Option<(Arc<Revision>, Live)>>,
+}
+
+/// Says that a processor catches up, for as long as it is held.
+struct Progress(Arc<Slot>);
+
+impl Progress {
+    fn of(slot: &Arc<Slot>) -> Self {
+        slot.is_catching_up.store(true, Relaxed);
+        Self(Arc::clone(slot))
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.is_catching_up.store(false, Relaxed);
+    }
 }
 
 impl Processors {
@@ -57,6 +81,8 @@ impl Processors {
         Self {
             slots: Mutex::default(),
             limit: limit.max(1),
+            carried_over: AtomicU64::new(0),
+            rebuilt: AtomicU64::new(0),
             clock: AtomicU64::new(0),
         }
     }
@@ -82,14 +108,23 @@ impl Processors {
         };
         let mut live = match seat.take() {
             Some((of, live)) if Arc::ptr_eq(&of, revision) => live,
-            _ => Live::start(invoker, unit).await?,
+            Some((of, live)) => match live.carry_over(invoker, &of.unit, unit).await {
+                Some(live) => {
+                    self.carried_over.fetch_add(1, Relaxed);
+                    live
+                }
+                None => self.rebuild(invoker, unit).await?,
+            },
+            None => self.rebuild(invoker, unit).await?,
         };
+        let progress = Progress::of(&slot);
         loop {
             let (of, after) = (domain.clone(), live.covers_seq());
             let read = datastore.read(ReadCost::Scan, move |tx| {
                 tx.events_after(Some(&of), after, BATCH)
             });
             let events = read.await.map_err(Trouble::Datastore)?;
+            slot.ingested.fetch_add(events.len() as u64, Relaxed);
             if let Err(refusal) = live.ingest(invoker, unit, &events).await? {
                 return Ok(Err(refusal));
             }
@@ -97,9 +132,32 @@ impl Processors {
                 break;
             }
         }
+        drop(progress);
         let answer = live.report(invoker, unit, query).await?;
         *seat = Some((Arc::clone(revision), live));
         Ok(answer)
+    }
+
+    async fn rebuild(&self, invoker: &Invoker, unit: &Unit) -> Result<Live, Failure> {
+        let live = Live::start(invoker, unit).await?;
+        self.rebuilt.fetch_add(1, Relaxed);
+        Ok(live)
+    }
+
+    /// How the processors of a plugin do.
+    pub(crate) fn status(&self, plugin: &str) -> ProcessorStatus {
+        let slots = self.slots.lock();
+        let mut status = ProcessorStatus {
+            carried_over: self.carried_over.load(Relaxed),
+            rebuilt: self.rebuilt.load(Relaxed),
+            ..ProcessorStatus::default()
+        };
+        for slot in slots.iter().filter(|((of, _), _)| &**of == plugin) {
+            status.alive += 1;
+            status.catching_up += u64::from(slot.1.is_catching_up.load(Relaxed));
+            status.ingested_events += slot.1.ingested.load(Relaxed);
+        }
+        status
     }
 
     /// Drops the processors of a plugin. One that answers now finishes first.

@@ -17,7 +17,7 @@ use nova_core::ports::runtime::{
     ServingFrom,
 };
 use nova_core::strategy::Kind;
-use nova_core::strategy::route::Routes;
+use nova_core::strategy::route::{KindRoute, Routes};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, watch};
@@ -26,6 +26,7 @@ use crate::breaker::{Breaker, BreakerConfig};
 use crate::invoke::Unit;
 use crate::kept::Origin;
 use crate::stats::{Endings, Stats};
+use crate::trial::Trial;
 
 /// Refused files remembered per plugin.
 const REFUSED_MAX: usize = 32;
@@ -153,6 +154,8 @@ pub(crate) struct Snapshot {
     pub(crate) configured: BTreeMap<Kind, String>,
     /// What an operator said above that.
     pub(crate) routes: Routes,
+    /// The canaries that run.
+    pub(crate) trials: BTreeMap<Kind, Arc<Trial>>,
     /// All that lay in the directory at the start was looked at.
     pub(crate) settled: bool,
 }
@@ -185,6 +188,14 @@ impl Snapshot {
         let current = plugin.current.as_ref();
         let state = match current {
             Some(revision) if self.is_routed(revision.kind, &plugin.name) => PluginState::Active,
+            Some(revision)
+                if self
+                    .trials
+                    .get(&revision.kind)
+                    .is_some_and(|trial| trial.canary.plugin == *plugin.name) =>
+            {
+                PluginState::Canary
+            }
             Some(_) => PluginState::Standby,
             None if plugin.quarantine.is_some() => PluginState::Quarantined,
             None => PluginState::Loading,
@@ -214,6 +225,7 @@ impl Snapshot {
             settings: current
                 .map(|revision| revision.settings.clone())
                 .unwrap_or_default(),
+            processors: None,
             stats: plugin
                 .stats
                 .as_ref()
@@ -250,6 +262,7 @@ impl Registry {
             plugins: BTreeMap::new(),
             configured,
             routes: Routes::new(),
+            trials: BTreeMap::new(),
             settled: false,
         };
         Self {
@@ -273,7 +286,16 @@ impl Registry {
 
     /// Calls from now on are routed by these.
     pub(crate) fn set_routes(&self, routes: Routes) {
-        self.replace(|next| next.routes = routes);
+        self.replace(|next| {
+            let of = |(kind, route): (&Kind, &KindRoute)| {
+                let canary = route.canary.as_ref()?;
+                let running = next.trials.get(kind).filter(|t| t.canary == *canary);
+                let fresh = || Arc::new(Trial::new(canary.clone()));
+                Some((*kind, running.map_or_else(fresh, Arc::clone)))
+            };
+            next.trials = routes.iter().filter_map(of).collect();
+            next.routes = routes;
+        });
     }
 
     /// All that lay in the directory at the start was looked at.

@@ -28,6 +28,14 @@ impl Snapshot {
                 "no plugin is configured to serve as {kind}"
             )));
         };
+        if route == Route::Default
+            && let Some(revision) = self.on_trial(kind, call)
+        {
+            return Ok(Candidate {
+                revision: Arc::clone(revision),
+                route: Route::Canary,
+            });
+        }
         let plugin = self.plugin(name);
         match plugin.and_then(|plugin| plugin.current.as_ref()) {
             Some(revision) if revision.kind == kind => Ok(Candidate {
@@ -52,6 +60,13 @@ impl Snapshot {
                 )))
             }
         }
+    }
+
+    /// The canary's revision, when the call is of its share.
+    fn on_trial(&self, kind: Kind, call: &Call) -> Option<&Arc<Revision>> {
+        let trial = self.trials.get(&kind)?;
+        let revision = self.plugin(&trial.canary.plugin)?.current.as_ref()?;
+        (revision.kind == kind && trial.takes(call)).then_some(revision)
     }
 
     /// Who is asked after those that were: an earlier good revision of the routed plugin, then the
@@ -113,7 +128,8 @@ impl Snapshot {
     /// Whether this plugin cannot be done without: a route or the configuration names it.
     pub(crate) fn is_needed(&self, kind: Kind, name: &str) -> bool {
         let configured = self.configured.get(&kind).map(String::as_str);
-        self.is_routed(kind, name) || configured == Some(name)
+        let on_trial = self.trials.get(&kind).map(|t| t.canary.plugin.as_str());
+        self.is_routed(kind, name) || configured == Some(name) || on_trial == Some(name)
     }
 
     fn unknown(&self, kind: Kind, name: &str) -> CallError {

@@ -12,9 +12,10 @@ use nova_core::domain::KeyId;
 use nova_core::ports::{Call, Datastore, Decided, PluginStatus, Readiness, StrategyRuntime};
 use nova_core::strategy::allocation::{AllocationAnswer, AllocationProblem};
 use nova_core::strategy::analytics::{AnalyticsQuery, AnalyticsReport};
+use nova_core::strategy::canary::Comparison;
 use nova_core::strategy::flow::{FlowPlan, FlowProblem};
 use nova_core::strategy::route::Routes;
-use nova_core::strategy::{CallError, Kind};
+use nova_core::strategy::{CallError, Kind, objective};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -144,6 +145,13 @@ impl Runtime {
 }
 
 impl Runtime {
+    fn with_processors(&self, mut status: PluginStatus) -> PluginStatus {
+        if status.kind == Some(Kind::AnalyticsProcessor) {
+            status.processors = Some(self.processors.status(&status.name));
+        }
+        status
+    }
+
     /// Gives an order to the watch and waits until it is done.
     async fn order<T>(&self, order: impl FnOnce(Reply<T>) -> Order) -> nova_core::Result<T> {
         let ended = || nova_core::Error::unavailable("the strategy runtime is shutting down", 5);
@@ -173,7 +181,9 @@ impl StrategyRuntime for Runtime {
             let outcome = self.invoker.optimize(unit, &problem, &parameters).await;
             Ok(ticket.end(outcome.map_err(Trouble::Guest)))
         };
-        self.decide(Kind::FlowOptimizer, &call, size, ask).await
+        let rate = |plan: &FlowPlan| objective::of_plan(&problem, plan);
+        self.decide(Kind::FlowOptimizer, &call, size, ask, rate)
+            .await
     }
 
     async fn allocate(
@@ -188,7 +198,9 @@ impl StrategyRuntime for Runtime {
             let outcome = self.invoker.allocate(unit, &problem, &parameters).await;
             Ok(ticket.end(outcome.map_err(Trouble::Guest)))
         };
-        self.decide(Kind::ResourceAllocator, &call, size, ask).await
+        let rate = |answer: &AllocationAnswer| objective::of_allocation(&problem, answer);
+        self.decide(Kind::ResourceAllocator, &call, size, ask, rate)
+            .await
     }
 
     async fn analyze(
@@ -218,12 +230,16 @@ impl StrategyRuntime for Runtime {
                     .map_err(|error| CallError::Internal(Box::new(error)))
             }
         };
-        self.decide(Kind::AnalyticsProcessor, &call, size, ask)
+        self.decide(Kind::AnalyticsProcessor, &call, size, ask, |_| None)
             .await
     }
 
     fn plugins(&self) -> Vec<PluginStatus> {
-        self.registry.snapshot().statuses(&self.config.limits)
+        let plugins = self.registry.snapshot().statuses(&self.config.limits);
+        plugins
+            .into_iter()
+            .map(|p| self.with_processors(p))
+            .collect()
     }
 
     fn plugin(&self, name: &str) -> Option<PluginStatus> {
@@ -231,6 +247,7 @@ impl StrategyRuntime for Runtime {
         snapshot
             .plugin(name)
             .map(|plugin| snapshot.status(plugin, &self.config.limits))
+            .map(|status| self.with_processors(status))
     }
 
     fn readiness(&self) -> Readiness {
@@ -284,5 +301,10 @@ impl StrategyRuntime for Runtime {
 
     fn set_routes(&self, routes: Routes) {
         self.registry.set_routes(routes);
+    }
+
+    fn canary(&self, kind: Kind) -> Option<Comparison> {
+        let snapshot = self.registry.snapshot();
+        Some(snapshot.trials.get(&kind)?.comparison())
     }
 }

@@ -310,6 +310,9 @@ impl Watch {
         known: &mut HashMap<String, Known>,
     ) {
         let name = source.name.as_str();
+        if !known.contains_key(name) {
+            return; // Removed by order meanwhile.
+        }
         let moved = matches!(outcome, Outcome::Moved);
         match outcome {
             Outcome::Moved => tracing::debug!(plugin = name, "the file changed while it was read"),
@@ -346,8 +349,6 @@ impl Watch {
         let number = known.unwrap_or_else(keep);
         let Activated { current, replaced } =
             self.registry.activate(name, file, number, from, loaded);
-        // A processor's state is its revision's: it is rebuilt from the recorded events.
-        self.processors.forget(name);
         let (kind, status) = (current.kind, current.status.clone());
         let (revision, version, digest) = (status.revision, status.version, status.digest);
         tracing::info!(

@@ -88,6 +88,17 @@ impl Parts {
         }
     }
 
+    /// Promotes and aborts, again and again, the canaries that have a verdict.
+    pub(crate) async fn tend_canaries(services: Services, every: Duration) {
+        let mut tick = tokio::time::interval(every);
+        loop {
+            tick.tick().await;
+            if let Err(error) = services.strategies.tend().await {
+                tracing::warn!(%error, "a canary's verdict could not be written");
+            }
+        }
+    }
+
     /// Ends the parts in the order in which they depend on each other.
     pub(crate) async fn close(self) -> Result<()> {
         self.runtime.shutdown().await;

@@ -34,6 +34,7 @@ pub(crate) async fn run(runtime: &dyn StrategyRuntime) {
                 domain: Domain::default(),
                 strategy: Some("heft".to_owned()),
                 fallback: true,
+                subject: None,
                 parameters: serde_json::Map::new(),
             };
             let begun = Instant::now();

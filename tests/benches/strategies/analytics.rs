@@ -78,6 +78,7 @@ impl Client<'_> {
             domain: domain.clone(),
             strategy: Some("pulse".to_owned()),
             fallback: false,
+            subject: None,
             parameters,
         };
         let begun = ProcessTime::now();

@@ -169,6 +169,7 @@ async fn ask(
         domain: Domain::default(),
         strategy: Some(plugin.to_owned()),
         fallback: false,
+        subject: None,
         parameters: Map::new(),
     };
     let shared = Arc::new(problem.clone());

@@ -10,6 +10,7 @@ pub(crate) mod allocate;
 pub(crate) mod allocation;
 pub(crate) mod analytics;
 pub(crate) mod answer;
+pub(crate) mod canary;
 pub(crate) mod coordination;
 pub(crate) mod embedding;
 pub(crate) mod error;

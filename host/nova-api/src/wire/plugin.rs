@@ -2,8 +2,8 @@
 
 use nova_core::Timestamp;
 use nova_core::ports::runtime::{
-    BreakerState, PluginLimits, PluginState, PluginStatus, Quarantine, RevisionStatus, RolledBack,
-    ServingFrom,
+    BreakerState, PluginLimits, PluginState, PluginStatus, ProcessorStatus, Quarantine,
+    RevisionStatus, RolledBack, ServingFrom,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,7 +21,7 @@ pub(crate) struct PluginRecord {
     /// What it decides; null while unknown.
     #[schema(value_type = Option<KindName>)]
     kind: Option<&'static str>,
-    /// `loading`, `active`, `standby` or `quarantined`.
+    /// `loading`, `active`, `standby`, `canary` or `quarantined`.
     #[schema(value_type = String, example = "active")]
     state: PluginState,
     /// Of the serving revision.
@@ -64,6 +64,8 @@ pub(crate) struct PluginRecord {
     p50_us: f64,
     /// 99th percentile of the last calls.
     p99_us: f64,
+    /// Live processors of an analytics plugin; null for others.
+    processors: Option<ProcessorsRecord>,
     /// Revisions kept: the serving one, then earlier ones.
     revisions: Vec<RevisionRecord>,
 }
@@ -93,12 +95,48 @@ impl From<PluginStatus> for PluginRecord {
             errors: status.stats.errors,
             p50_us: status.stats.p50_us,
             p99_us: status.stats.p99_us,
+            processors: status.processors.map(Into::into),
             revisions: status
                 .current
                 .into_iter()
                 .chain(status.previous)
                 .map(Into::into)
                 .collect(),
+        }
+    }
+}
+
+/// How live processors do, since the daemon started.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Processors)]
+pub(crate) struct ProcessorsRecord {
+    /// One a domain.
+    alive: u64,
+    /// Those that are being handed events now, to answer a question.
+    catching_up: u64,
+    /// Events handed to those alive so far: rises while one is rebuilt.
+    ingested_events: u64,
+    /// Times that a new revision took over the state of the one before it.
+    carried_over: u64,
+    /// Times that one began anew and was rebuilt from the recorded events.
+    rebuilt: u64,
+}
+
+impl From<ProcessorStatus> for ProcessorsRecord {
+    fn from(status: ProcessorStatus) -> Self {
+        let ProcessorStatus {
+            alive,
+            catching_up,
+            ingested_events,
+            carried_over,
+            rebuilt,
+        } = status;
+        Self {
+            alive,
+            catching_up,
+            ingested_events,
+            carried_over,
+            rebuilt,
         }
     }
 }

@@ -8,6 +8,7 @@ use nova_core::{Domain, KeyId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::canary::{CanaryBody, CanaryRecord};
 use super::object::only_object;
 use super::schema::{Id, Time};
 
@@ -55,6 +56,10 @@ pub(crate) struct RouteBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     domains: Option<Option<BTreeMap<Domain, String>>>,
+    /// Who gets a share of the default's calls, on trial; null = nobody any more.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<CanaryBody>)]
+    canary: Option<Option<CanaryBody>>,
 }
 
 only_object!(RouteBody);
@@ -82,6 +87,7 @@ impl StrategiesBody {
         let change = |body: RouteBody| RouteChange {
             default: body.default,
             domains: body.domains.map(Option::unwrap_or_default),
+            canary: body.canary.map(|canary| canary.map(Into::into)),
         };
         kinds
             .into_iter()
@@ -113,6 +119,8 @@ pub(crate) struct RouteRecord {
     /// Who serves in single domains.
     #[schema(value_type = BTreeMap<String, String>)]
     domains: BTreeMap<Domain, String>,
+    /// Who gets a share of the default's calls, on trial; null = nobody.
+    canary: Option<CanaryRecord>,
     /// Rises by one with every change; 0 = never changed.
     version: u64,
     /// The last change.
@@ -129,6 +137,9 @@ impl From<RouteView> for RouteRecord {
             default: view.default,
             configured: view.configured,
             domains: view.domains,
+            canary: view
+                .canary
+                .map(|canary| CanaryRecord::new(canary, view.seen.unwrap_or_default())),
             version: view.version,
             updated_at: view.updated_at,
             updated_by: view.updated_by,

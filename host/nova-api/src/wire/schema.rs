@@ -202,6 +202,15 @@ scalar!(ErrorCode, |o| o
     .description(Some("What went wrong."))
     .examples(["VALIDATION_ERROR"]));
 
+scalar!(StickyByName, |o| o
+    .schema_type(Type::String)
+    .enum_values(Some(
+        nova_core::strategy::canary::StickyBy::ALL.map(|s| s.as_str())
+    ))
+    .default(Some("call".into()))
+    .description(Some("Which calls stay on the same side of a canary."))
+    .examples(["subject"]));
+
 scalar!(ComponentBytes, |o| o
     .schema_type(Type::String)
     .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))

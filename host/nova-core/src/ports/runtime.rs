@@ -12,6 +12,7 @@ use crate::domain::{Domain, KeyId, Timestamp};
 use crate::error::Error;
 use crate::strategy::allocation::{AllocationAnswer, AllocationProblem};
 use crate::strategy::analytics::{AnalyticsQuery, AnalyticsReport};
+use crate::strategy::canary::Comparison;
 use crate::strategy::flow::{FlowPlan, FlowProblem};
 use crate::strategy::route::Routes;
 use crate::strategy::{CallError, Kind};
@@ -25,6 +26,8 @@ pub struct Call {
     pub strategy: Option<String>,
     /// Whether another revision or plugin may answer when the routed one fails.
     pub fallback: bool,
+    /// What the question is about: a flow, a consumer, the subject of a report.
+    pub subject: Option<String>,
     /// The request's open-ended parameters.
     pub parameters: Map<String, Value>,
 }
@@ -97,6 +100,8 @@ pub enum PluginState {
     Active,
     /// It is loaded and serves who asks for it by name.
     Standby,
+    /// It gets a share of the default's calls, on trial.
+    Canary,
     /// It has no serving revision: the only file was refused.
     Quarantined,
 }
@@ -107,6 +112,7 @@ impl fmt::Display for PluginState {
             Self::Loading => "loading",
             Self::Active => "active",
             Self::Standby => "standby",
+            Self::Canary => "canary",
             Self::Quarantined => "quarantined",
         })
     }
@@ -221,6 +227,21 @@ pub struct CallStats {
     pub p99_us: f64,
 }
 
+/// How the live processors of an analytics plugin do, since the daemon started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct ProcessorStatus {
+    /// Processors alive, one a domain.
+    pub alive: u64,
+    /// Those that are being handed events now, to answer a question.
+    pub catching_up: u64,
+    /// Events handed to those alive so far: rises while one is rebuilt.
+    pub ingested_events: u64,
+    /// Times that a new revision took over the state of the one before it.
+    pub carried_over: u64,
+    /// Times that one began anew and was rebuilt from the recorded events.
+    pub rebuilt: u64,
+}
+
 /// What an operator sees of a plugin.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct PluginStatus {
@@ -254,12 +275,17 @@ pub struct PluginStatus {
     pub settings: Map<String, Value>,
     /// Calls since the daemon started.
     pub stats: CallStats,
+    /// Its live processors; none = it has no such things.
+    pub processors: Option<ProcessorStatus>,
 }
 
 impl PluginStatus {
     /// Whether calls can reach it.
     pub fn is_serving(&self) -> bool {
-        matches!(self.state, PluginState::Active | PluginState::Standby)
+        matches!(
+            self.state,
+            PluginState::Active | PluginState::Standby | PluginState::Canary
+        )
     }
 }
 
@@ -336,4 +362,7 @@ pub trait StrategyRuntime: Send + Sync + 'static {
     fn configured(&self) -> BTreeMap<Kind, String>;
     /// Calls from now on are routed by these.
     fn set_routes(&self, routes: Routes);
+    /// What a kind's canary has shown since it began, or since the daemon started; none = there is no
+    /// canary.
+    fn canary(&self, kind: Kind) -> Option<Comparison>;
 }

@@ -159,6 +159,7 @@ impl ResourceService {
             domain: domain.clone(),
             strategy: request.strategy.clone(),
             fallback: request.fallback,
+            subject: request.claims.first().and_then(|c| c.consumer.clone()),
             parameters: request.parameters.clone(),
         };
         let lookup = |word: &str, n: usize| match word {

@@ -81,7 +81,7 @@ impl AnalyticsService {
         }
         let query = AnalyticsQuery {
             scope,
-            subject,
+            subject: subject.clone(),
             at: self.ports.clock.now(),
             window_s,
             parameters: parameters.clone(),
@@ -90,6 +90,7 @@ impl AnalyticsService {
             domain: domain.clone(),
             strategy,
             fallback,
+            subject,
             parameters,
         };
         self.ports

@@ -9,6 +9,7 @@ mod alerts;
 mod allocate;
 mod analytics;
 mod apply;
+mod canaries;
 mod claims;
 mod events;
 mod failure;

@@ -173,6 +173,7 @@ impl FlowService {
             domain: domain.clone(),
             strategy,
             fallback,
+            subject: Some(id.to_string()),
             parameters,
         };
         let decided = self

@@ -13,6 +13,7 @@ use crate::domain::{Domain, EventKind, KeyId, NewEvent, Timestamp};
 use crate::error::{Error, Result, object};
 use crate::ports::{DatastoreExt, ReadCost};
 use crate::strategy::Kind;
+use crate::strategy::canary::{Canary, Comparison};
 use crate::strategy::route::{DOMAIN_ROUTES_MAX, KindRoute, StoredRoute, check_plugin_name};
 
 /// What is to change of a kind's routes; what is none stays.
@@ -22,6 +23,8 @@ pub struct RouteChange {
     pub default: Option<Option<String>>,
     /// Who serves in single domains, in place of all such routes.
     pub domains: Option<BTreeMap<Domain, String>>,
+    /// Who is on trial; inner none = nobody any more. Its beginning is set when it is written.
+    pub canary: Option<Option<Canary>>,
 }
 
 /// The routes of a kind, as an operator sees them.
@@ -35,6 +38,10 @@ pub struct RouteView {
     pub default: Option<String>,
     /// Who serves in single domains.
     pub domains: BTreeMap<Domain, String>,
+    /// Who is on trial.
+    pub canary: Option<Canary>,
+    /// What that has shown.
+    pub seen: Option<Comparison>,
     /// Rises by one with every change; 0 = never changed.
     pub version: u64,
     /// The last change.
@@ -45,9 +52,11 @@ pub struct RouteView {
 
 /// Looks at routes and changes them.
 pub struct StrategyService {
-    ports: Ports,
+    pub(super) ports: Ports,
     /// One change at a time: the runtime takes them over in the order in which they were written.
-    changing: Mutex<()>,
+    pub(super) changing: Mutex<()>,
+    /// What the runtime was given last.
+    pub(super) present: parking_lot::Mutex<Vec<StoredRoute>>,
 }
 
 impl StrategyService {
@@ -55,6 +64,7 @@ impl StrategyService {
         Self {
             ports,
             changing: Mutex::default(),
+            present: parking_lot::Mutex::default(),
         }
     }
 
@@ -97,7 +107,7 @@ impl StrategyService {
                 let place = all.iter().position(|r| r.kind == kind);
                 let before = place.map_or_else(|| StoredRoute::new(kind), |i| all[i].clone());
                 let mut after = before.clone();
-                change.apply(&mut after.route);
+                change.apply(&mut after.route, configured.get(&kind), at);
                 if after.route == before.route {
                     continue;
                 }
@@ -125,9 +135,10 @@ impl StrategyService {
         store.read(ReadCost::Point, |tx| tx.strategy_routes()).await
     }
 
-    fn take_over(&self, stored: &[StoredRoute]) {
+    pub(super) fn take_over(&self, stored: &[StoredRoute]) {
         let routes = stored.iter().map(|r| (r.kind, r.route.clone())).collect();
         self.ports.runtime.set_routes(routes);
+        *self.present.lock() = stored.to_vec();
     }
 
     fn views(&self, stored: Vec<StoredRoute>) -> Vec<RouteView> {
@@ -144,6 +155,12 @@ impl StrategyService {
                 default: of.route.default.or_else(|| configured.clone()),
                 configured,
                 domains: of.route.domains,
+                seen: of
+                    .route
+                    .canary
+                    .as_ref()
+                    .and_then(|_| self.ports.runtime.canary(kind)),
+                canary: of.route.canary,
                 version: of.version,
                 updated_at: (of.version > 0).then_some(of.updated_at),
                 updated_by: of.updated_by,
@@ -155,6 +172,11 @@ impl StrategyService {
     fn check(&self, kind: Kind, change: &RouteChange) -> Result<()> {
         if let Some(Some(name)) = &change.default {
             self.check_plugin(kind, &format!("strategies.{kind}.default"), name)?;
+        }
+        if let Some(Some(canary)) = &change.canary {
+            let field = format!("strategies.{kind}.canary");
+            canary.check(kind, &field)?;
+            self.check_plugin(kind, &format!("{field}.plugin"), &canary.plugin)?;
         }
         let Some(domains) = &change.domains else {
             return Ok(());
@@ -197,12 +219,34 @@ impl StrategyService {
 }
 
 impl RouteChange {
-    fn apply(self, route: &mut KindRoute) {
+    fn apply(self, route: &mut KindRoute, configured: Option<&String>, at: Timestamp) {
         if let Some(default) = self.default {
             route.default = default;
         }
         if let Some(domains) = self.domains {
             route.domains = domains;
+        }
+        match self.canary {
+            None => {}
+            Some(None) => route.canary = None,
+            Some(Some(canary)) => {
+                let since = |began: &Canary| Canary {
+                    started_at: began.started_at,
+                    ..canary.clone()
+                };
+                // The same order again lets it run on.
+                if !route.canary.as_ref().is_some_and(|c| since(c) == *c) {
+                    route.canary = Some(Canary {
+                        started_at: at,
+                        ..canary
+                    });
+                }
+            }
+        }
+        // What serves by default is on trial no more.
+        let default = route.default.as_ref().or(configured);
+        if route.canary.as_ref().map(|c| &c.plugin) == default {
+            route.canary = None;
         }
     }
 }
@@ -232,6 +276,11 @@ fn steps(
         if from != to {
             steps.push(detail(Some(domain), from, to));
         }
+    }
+    if before.canary != after.canary {
+        let told = |change: &str, canary: &Canary| json!({"kind": kind, "change": change, "plugin": canary.plugin, "percent": canary.percent, "by": by});
+        steps.extend(before.canary.iter().map(|c| told("canary_stopped", c)));
+        steps.extend(after.canary.iter().map(|c| told("canary_started", c)));
     }
     steps
 }

@@ -5,7 +5,9 @@
 
 pub mod allocation;
 pub mod analytics;
+pub mod canary;
 pub mod flow;
+pub mod objective;
 pub mod route;
 
 use std::fmt;

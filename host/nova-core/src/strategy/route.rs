@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use super::canary::Canary;
 use crate::domain::{Domain, KeyId, Timestamp};
 use crate::error::{Error, Result};
 
@@ -23,6 +24,8 @@ pub struct KindRoute {
     pub default: Option<String>,
     /// Who serves in a domain.
     pub domains: BTreeMap<Domain, String>,
+    /// Who gets a share of the default's calls, on trial.
+    pub canary: Option<Canary>,
 }
 
 /// The routes of every kind that has some.

@@ -159,3 +159,41 @@ async fn a_caller_that_goes_away_takes_nothing_with_it() {
     drop(gone);
     assert_eq!(samples(&runtime, "a").await, 6000);
 }
+
+#[tokio::test]
+async fn a_swap_carries_the_state_over_or_rebuilds_it_where_it_is_refused() {
+    let bench = Bench::new();
+    bench.put("counter.wasm", &processor("1.0.0"));
+    let runtime = bench.start();
+    until_serves(&runtime, "counter", "1.0.0").await;
+    record(&bench, "a", 5000).await;
+    assert_eq!(samples(&runtime, "a").await, 5000);
+    let seen = || runtime.plugin("counter").unwrap().processors.unwrap();
+    assert_eq!(
+        (seen().alive, seen().rebuilt, seen().carried_over),
+        (1, 1, 0)
+    );
+    assert_eq!((seen().ingested_events, seen().catching_up), (5000, 0));
+
+    bench.put("counter.wasm", &processor("2.0.0"));
+    until_serves(&runtime, "counter", "2.0.0").await;
+    record(&bench, "a", 3).await;
+    let decided = ask(&runtime, "a", None).await.unwrap();
+    assert_eq!(
+        (decided.answer.samples, decided.answer.covers_seq),
+        (5003, 5003)
+    );
+    assert_eq!(decided.strategy.version, "2.0.0");
+    assert_eq!((seen().rebuilt, seen().carried_over), (1, 1));
+    assert_eq!(seen().ingested_events, 5003, "only what came since");
+
+    bench.put("counter.wasm", &processor_that("3.0.0", true));
+    until_serves(&runtime, "counter", "3.0.0").await;
+    let decided = ask(&runtime, "a", None).await.unwrap();
+    assert_eq!(
+        (decided.answer.samples, decided.answer.covers_seq),
+        (5003, 5003)
+    );
+    assert_eq!((seen().rebuilt, seen().carried_over), (2, 1));
+    assert_eq!(seen().ingested_events, 10_006, "all of it again");
+}

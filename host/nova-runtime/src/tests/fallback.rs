@@ -18,6 +18,7 @@ fn routes(default: Option<&str>, domains: &[(&str, &str)]) -> Routes {
             .iter()
             .map(|(domain, plugin)| (domain.parse().unwrap(), (*plugin).to_owned()))
             .collect(),
+        canary: None,
     };
     [(Kind::ResourceAllocator, route)].into()
 }
@@ -143,6 +144,8 @@ async fn an_open_breaker_spares_the_revision_and_trials_close_it_again() {
         open_ms: 200,
         trials: 2,
     };
+    // The breaker alone is looked at here.
+    config.rollback_within = Duration::ZERO;
     let runtime = bench.start_with(config);
     until_serves(&runtime, "guest", "1.0.0").await;
     bench.put("guest.wasm", &flawed("2.0.0"));

@@ -65,11 +65,15 @@ fn allocator(version: &str) -> Vec<u8> {
 }
 
 fn processor(version: &str) -> Vec<u8> {
+    processor_that(version, false)
+}
+
+/// A processor that may refuse the state of another revision's.
+fn processor_that(version: &str, refuses: bool) -> Vec<u8> {
     assert_eq!(version.len(), 5);
-    component(
-        "analytics-processor",
-        &include_str!("processor.wat").replace("VERSION", version),
-    )
+    let text = include_str!("processor.wat").replace("VERSION", version);
+    let refuses = if refuses { "1" } else { "0" };
+    component("analytics-processor", &text.replace("REFUSES", refuses))
 }
 
 /// A plugin directory of its own, and a runtime over it.
@@ -140,6 +144,7 @@ fn call() -> Call {
         domain: Domain::default(),
         strategy: None,
         fallback: true,
+        subject: None,
         parameters: Map::new(),
     }
 }

@@ -52,11 +52,22 @@
     (i32.const 1024))
 
   (func (export "nova:strategy/analytics@0.1.0#[method]processor.save") (param i32) (result i32)
-    (i32.store offset=1024 (i32.const 0) (i32.const 0))
-    (i32.store offset=1028 (i32.const 0) (i32.const 0))
+    (i64.store offset=2048 (i32.const 0) (global.get $count))
+    (i32.store offset=1024 (i32.const 0) (i32.const 2048))
+    (i32.store offset=1028 (i32.const 0) (i32.const 8))
     (i32.const 1024))
 
-  (func (export "nova:strategy/analytics@0.1.0#[static]processor.load") (param i32 i32 i32 i32) (result i32)
+  ;; Settings, then the state. A build that REFUSES does so from 4000 events on.
+
+  (func (export "nova:strategy/analytics@0.1.0#[static]processor.load") (param i32 i32) (param $state i32) (param i32) (result i32)
+    (if (i32.and (i32.const REFUSES) (i64.ge_u (i64.load (local.get $state)) (i64.const 4000)))
+      (then
+        (i32.store offset=1024 (i32.const 0) (i32.const 1))
+        (i32.store offset=1028 (i32.const 0) (i32.const 1))
+        (i32.store offset=1032 (i32.const 0) (i32.const 0))
+        (i32.store offset=1036 (i32.const 0) (i32.const 4))
+        (return (i32.const 1024))))
+    (global.set $count (i64.load (local.get $state)))
     (i32.store offset=1024 (i32.const 0) (i32.const 0))
     (i32.store offset=1028 (i32.const 0) (call $new (i32.const 1)))
     (i32.const 1024)))

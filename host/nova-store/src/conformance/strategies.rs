@@ -5,6 +5,7 @@ use std::sync::Arc;
 use nova_core::KeyId;
 use nova_core::ports::{Datastore, DatastoreExt as _, ReadCost};
 use nova_core::strategy::Kind;
+use nova_core::strategy::canary::{Canary, Conditions, StickyBy};
 use nova_core::strategy::route::{KindRoute, StoredRoute};
 
 use super::samples;
@@ -21,6 +22,20 @@ pub async fn every_field_is_kept(store: &Arc<dyn Datastore>) {
         route: KindRoute {
             default: Some("peft".into()),
             domains: [(samples::domain("d"), "cpop".to_owned())].into(),
+            canary: Some(Canary {
+                plugin: "peft-next".into(),
+                percent: 12.5,
+                sticky_by: StickyBy::Subject,
+                max_duration_s: 60.0,
+                promote_if: Some(Conditions {
+                    min_samples: 10,
+                    error_rate: Some(0.0),
+                    p99_ratio: None,
+                    objective_ratio: Some(1.0),
+                }),
+                abort_if: None,
+                started_at: samples::at(2),
+            }),
         },
         version: 7,
         updated_at: samples::at(3),

@@ -117,6 +117,10 @@ async fn serve(
         parts.services.clone(),
         Duration::from_millis(config.leases.sweep_interval_ms),
     ));
+    let tending = tokio::spawn(Parts::tend_canaries(
+        parts.services.clone(),
+        Duration::from_millis(config.strategies.canary_interval_ms),
+    ));
     let using = tokio::spawn(keys::write_uses(
         parts.services.clone(),
         Duration::from_millis(config.auth.last_used_interval_ms),
@@ -159,6 +163,7 @@ async fn serve(
         upkeep,
         remembering,
         sweeping,
+        tending,
         renewal,
         using,
         pruning,

@@ -54,6 +54,10 @@ impl Config {
             ("data.queue_len", self.data.queue_len.into()),
             ("data.batch_max", self.data.batch_max.into()),
             ("plugins.settle_ms", self.plugins.settle_ms),
+            (
+                "strategies.canary_interval_ms",
+                self.strategies.canary_interval_ms,
+            ),
             ("plugins.scan_interval_ms", self.plugins.scan_interval_ms),
             ("plugins.max_file_bytes", self.plugins.max_file_bytes),
             ("plugins.instances_max", self.plugins.instances_max.into()),

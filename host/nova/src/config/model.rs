@@ -96,7 +96,7 @@ section!(Data {
 
 section!(Plugins {
     dir: PathBuf = "nova-plugins".into(),
-    settle_ms: u64 = 100,
+    settle_ms: u64 = 50,
     scan_interval_ms: u64 = 1000,
     retire_grace_ms: u64 = 2000,
     drain_deadline_ms: u64 = 10_000,
@@ -133,6 +133,7 @@ section!(Strategies {
     flow_optimizer: String = "nova-flow".into(),
     resource_allocator: String = "drf".into(),
     analytics_processor: String = "pulse".into(),
+    canary_interval_ms: u64 = 250,
 });
 
 section!(Scheduling {

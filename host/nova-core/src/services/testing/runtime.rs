@@ -18,6 +18,7 @@ use crate::ports::runtime::{PluginLimits, Route, StrategyUse};
 use crate::ports::{Call, Decided, PluginState, PluginStatus, Readiness, StrategyRuntime};
 use crate::strategy::allocation::{self, AllocationAnswer, AllocationProblem, Unmet};
 use crate::strategy::analytics::{AnalyticsQuery, AnalyticsReport, Metric};
+use crate::strategy::canary::Comparison;
 use crate::strategy::flow::{self, FlowPlan, FlowProblem, Optimization, first_come_first_served};
 use crate::strategy::route::Routes;
 use crate::strategy::{CallError, Kind, Refusal, Violation};
@@ -35,6 +36,7 @@ pub struct FakeRuntime {
     flows: Mutex<Vec<Arc<FlowProblem>>>,
     routes: Mutex<Routes>,
     report: Mutex<Option<AnalyticsReport>>,
+    seen: Mutex<Comparison>,
 }
 
 impl FakeRuntime {
@@ -49,6 +51,7 @@ impl FakeRuntime {
             flows: Mutex::default(),
             routes: Mutex::default(),
             report: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -70,6 +73,11 @@ impl FakeRuntime {
     /// Replaces the plugins that are listed; a kind without an active one is missing.
     pub fn set_plugins(&self, plugins: Vec<PluginStatus>) {
         *self.plugins.lock() = plugins;
+    }
+
+    /// What canaries are to have shown.
+    pub fn set_seen(&self, seen: Comparison) {
+        *self.seen.lock() = seen;
     }
 
     /// The routes that it was given last.
@@ -251,6 +259,11 @@ impl StrategyRuntime for FakeRuntime {
     fn set_routes(&self, routes: Routes) {
         *self.routes.lock() = routes;
     }
+
+    fn canary(&self, kind: Kind) -> Option<Comparison> {
+        self.routes.lock().get(&kind)?.canary.as_ref()?;
+        Some(*self.seen.lock())
+    }
 }
 
 fn refusal(strategy: &StrategyUse, description: &str) -> CallError {
@@ -428,5 +441,6 @@ fn plugin(kind: Kind) -> PluginStatus {
         },
         settings: serde_json::Map::new(),
         stats: crate::ports::runtime::CallStats::default(),
+        processors: None,
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{EventKind, KeyId};
+use crate::domain::{Clock, EventKind, KeyId, Timestamp};
 use crate::ports::{PluginState, StrategyRuntime};
 use crate::services::RouteChange;
 use crate::strategy::Kind;
+use crate::strategy::canary::{Arm, Canary, Comparison, Conditions, StickyBy};
 
 /// A bench with a second flow optimizer.
 fn bench() -> Bench {
@@ -35,6 +36,7 @@ fn change(default: Option<&str>, domains: &[(&str, &str)]) -> BTreeMap<Kind, Rou
                 .map(|(domain, plugin)| (domain.parse().unwrap(), (*plugin).to_owned()))
                 .collect(),
         ),
+        canary: None,
     };
     [(Kind::FlowOptimizer, change)].into()
 }
@@ -150,4 +152,125 @@ async fn a_plugin_that_cannot_serve_is_refused_by_its_field() {
         assert_eq!(error.details()["field"], field, "{error}");
     }
     assert!(details(&b).is_empty());
+}
+
+fn canary(plugin: &str) -> BTreeMap<Kind, RouteChange> {
+    let conditions = |bound: f64| Conditions {
+        min_samples: 10,
+        error_rate: None,
+        p99_ratio: None,
+        objective_ratio: Some(bound),
+    };
+    let canary = Canary {
+        plugin: plugin.into(),
+        percent: 20.0,
+        sticky_by: StickyBy::Call,
+        max_duration_s: 60.0,
+        promote_if: Some(conditions(1.0)),
+        abort_if: Some(conditions(1.5)),
+        started_at: Timestamp::from_millis(0),
+    };
+    let change = RouteChange {
+        canary: Some(Some(canary)),
+        ..RouteChange::default()
+    };
+    [(Kind::FlowOptimizer, change)].into()
+}
+
+fn seen(objective: f64) -> Comparison {
+    let arm = |objective| Arm {
+        calls: 20,
+        rated: 20,
+        p99_us: 100.0,
+        failed: 0,
+        objective,
+    };
+    Comparison {
+        canary: arm(objective),
+        others: arm(2.0),
+    }
+}
+
+#[tokio::test]
+async fn a_better_canary_is_promoted_and_a_worse_one_aborted_with_a_trail() {
+    for (objective, change, default) in [
+        (1.8, "canary_promoted", "second"),
+        (3.2, "canary_aborted", "first-come"),
+    ] {
+        let b = bench();
+        let strategies = &b.services.strategies;
+        let by = KeyId::generate();
+        strategies.change(Some(by), canary("second")).await.unwrap();
+        assert!(strategies.tend().await.unwrap().is_empty(), "nothing seen");
+        b.runtime.set_seen(seen(objective));
+        let view = strategies.list().await.unwrap().remove(0);
+        assert_eq!(view.seen, Some(seen(objective)));
+        assert_eq!(view.canary.unwrap().started_at, b.clock.now());
+
+        assert_eq!(strategies.tend().await.unwrap(), [Kind::FlowOptimizer]);
+        let view = strategies.list().await.unwrap().remove(0);
+        assert_eq!(view.default.as_deref(), Some(default));
+        assert_eq!((view.canary, view.version), (None, 2));
+        assert!(b.runtime.routes()[&Kind::FlowOptimizer].canary.is_none());
+        let trail = details(&b);
+        assert_eq!(trail[0]["change"], "canary_started");
+        assert_eq!(trail[0]["by"], json!(by));
+        assert_eq!(trail[1]["change"], change, "{trail:?}");
+        assert_eq!(trail[1]["canary"]["objective"], objective);
+        assert!(
+            trail[1]["reason"]
+                .as_str()
+                .unwrap()
+                .contains("objective_ratio")
+        );
+        assert!(strategies.tend().await.unwrap().is_empty(), "once");
+    }
+}
+
+#[tokio::test]
+async fn a_canary_ends_with_its_time_by_order_or_with_its_plugin() {
+    let b = bench();
+    let strategies = &b.services.strategies;
+    strategies.change(None, canary("second")).await.unwrap();
+    // The same order again lets it run on.
+    b.clock.advance_s(59.0);
+    let again = strategies.change(None, canary("second")).await.unwrap();
+    assert_eq!(again[0].version, 1);
+    assert!(strategies.tend().await.unwrap().is_empty());
+    b.clock.advance_s(1.0);
+    assert_eq!(strategies.tend().await.unwrap().len(), 1);
+    let trail = details(&b);
+    assert!(
+        trail[1]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("no verdict within 60 s")
+    );
+
+    strategies.change(None, canary("second")).await.unwrap();
+    let stop = RouteChange {
+        canary: Some(None),
+        ..RouteChange::default()
+    };
+    let stop = [(Kind::FlowOptimizer, stop)].into();
+    strategies.change(None, stop).await.unwrap();
+    assert_eq!(details(&b)[3]["change"], "canary_stopped");
+
+    strategies.change(None, canary("second")).await.unwrap();
+    b.runtime.set_seen(seen(1.0));
+    let left = b
+        .runtime
+        .plugins()
+        .into_iter()
+        .filter(|p| p.name != "second");
+    b.runtime.set_plugins(left.collect());
+    strategies.tend().await.unwrap();
+    let trail = details(&b);
+    assert_eq!(trail[5]["change"], "canary_aborted", "{trail:?}");
+
+    let error = strategies.change(None, canary("second")).await.unwrap_err();
+    assert_eq!(
+        error.details()["field"],
+        "strategies.flow-optimizer.canary.plugin"
+    );
 }

@@ -1,0 +1,190 @@
+//! The numbers of a canary: what both sides have shown since it began, and which call goes to which.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use nova_core::ports::Call;
+use nova_core::strategy::canary::{Arm, Canary, Comparison, StickyBy};
+use parking_lot::Mutex;
+
+/// Calls whose times are kept for the quantile, of each side.
+const WINDOW: usize = 1024;
+/// Parts that the calls are dealt in.
+const PARTS: u64 = 10_000;
+
+/// A canary that runs.
+pub(crate) struct Trial {
+    pub(crate) canary: Canary,
+    calls: AtomicU64,
+    canary_side: Mutex<Side>,
+    others: Mutex<Side>,
+}
+
+#[derive(Default)]
+struct Side {
+    calls: u64,
+    failed: u64,
+    rated: u64,
+    objective_sum: f64,
+    /// The last calls' microseconds, in a ring.
+    window_us: Vec<u32>,
+}
+
+impl Trial {
+    pub(crate) fn new(canary: Canary) -> Self {
+        Self {
+            canary,
+            calls: AtomicU64::new(0),
+            canary_side: Mutex::default(),
+            others: Mutex::default(),
+        }
+    }
+
+    /// Whether a call goes to the canary.
+    pub(crate) fn takes(&self, call: &Call) -> bool {
+        let share = (self.canary.percent * (PARTS as f64 / 100.0)).round() as u64;
+        let hash = |what: &str| {
+            let mut hasher = DefaultHasher::new();
+            // Another canary takes other subjects.
+            (self.canary.started_at.millis(), what).hash(&mut hasher);
+            hasher.finish() % PARTS
+        };
+        let part = match (self.canary.sticky_by, &call.subject) {
+            (StickyBy::Domain, _) => hash(call.domain.as_str()),
+            (StickyBy::Subject, Some(subject)) => {
+                hash(&format!("{}/{subject}", call.domain.as_str()))
+            }
+            // Dealt by a step that has no divisor in common with the parts: even in every stretch of calls.
+            (StickyBy::Call | StickyBy::Subject, _) => {
+                self.calls.fetch_add(1, Relaxed).wrapping_mul(6_181) % PARTS
+            }
+        };
+        part < share
+    }
+
+    /// Counts a call of one side; `objective` is that of its answer, where it has one.
+    pub(crate) fn record(
+        &self,
+        is_canary: bool,
+        took: Duration,
+        failed: bool,
+        objective: Option<f64>,
+    ) {
+        let side = if is_canary {
+            &self.canary_side
+        } else {
+            &self.others
+        };
+        let us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        let mut side = side.lock();
+        let place = usize::try_from(side.calls).unwrap_or(0) % WINDOW;
+        match side.window_us.get_mut(place) {
+            Some(old) => *old = us,
+            None => side.window_us.push(us),
+        }
+        side.calls += 1;
+        side.failed += u64::from(failed);
+        if let Some(objective) = objective {
+            side.rated += 1;
+            side.objective_sum += objective;
+        }
+    }
+
+    /// What both sides have shown.
+    pub(crate) fn comparison(&self) -> Comparison {
+        Comparison {
+            canary: self.canary_side.lock().arm(),
+            others: self.others.lock().arm(),
+        }
+    }
+}
+
+impl Side {
+    fn arm(&self) -> Arm {
+        let mut window = self.window_us.clone();
+        window.sort_unstable();
+        let rank = (0.99 * window.len() as f64).ceil() as usize;
+        Arm {
+            calls: self.calls,
+            failed: self.failed,
+            p99_us: window
+                .get(rank.saturating_sub(1))
+                .map_or(0.0, |us| f64::from(*us)),
+            rated: self.rated,
+            objective: if self.rated > 0 {
+                self.objective_sum / self.rated as f64
+            } else {
+                0.0
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use nova_core::domain::Timestamp;
+
+    use super::*;
+
+    fn trial(percent: f64, sticky_by: StickyBy) -> Trial {
+        Trial::new(Canary {
+            plugin: "next".into(),
+            percent,
+            sticky_by,
+            max_duration_s: 60.0,
+            promote_if: None,
+            abort_if: None,
+            started_at: Timestamp::from_millis(0),
+        })
+    }
+
+    fn call(domain: &str, subject: &str) -> Call {
+        Call {
+            domain: domain.parse().unwrap(),
+            strategy: None,
+            fallback: true,
+            subject: Some(subject.to_owned()),
+            parameters: serde_json::Map::new(),
+        }
+    }
+
+    #[test]
+    fn calls_are_dealt_by_the_share() {
+        for (percent, of_1000) in [(10.0, 100), (50.0, 500), (0.5, 5), (100.0, 1000)] {
+            let trial = trial(percent, StickyBy::Call);
+            let taken = (0..1000).filter(|_| trial.takes(&call("d", "s"))).count();
+            assert!(taken.abs_diff(of_1000) <= 2, "{percent} %: {taken} of 1000");
+        }
+    }
+
+    #[test]
+    fn the_same_subject_stays_on_its_side() {
+        for sticky_by in [StickyBy::Subject, StickyBy::Domain] {
+            let trial = trial(50.0, sticky_by);
+            let mut taken = 0;
+            for n in 0..200 {
+                let name = format!("n{n}");
+                let of = || trial.takes(&call(&name, "s"));
+                let first = of();
+                assert!((0..5).all(|_| of() == first));
+                taken += u32::from(first);
+            }
+            assert!((50..150).contains(&taken), "{taken} of 200");
+        }
+    }
+
+    #[test]
+    fn both_sides_are_counted() {
+        let trial = trial(50.0, StickyBy::Call);
+        for us in 1..=100 {
+            trial.record(true, Duration::from_micros(us), us > 90, Some(us as f64));
+        }
+        trial.record(false, Duration::from_micros(7), false, None);
+        let seen = trial.comparison();
+        assert_eq!((seen.canary.calls, seen.canary.failed), (100, 10));
+        assert_eq!((seen.canary.p99_us, seen.canary.objective), (99.0, 50.5));
+        assert_eq!((seen.others.calls, seen.others.rated), (1, 0));
+    }
+}
