@@ -4,6 +4,8 @@
 
 use std::process::Command;
 
+use serde_json::json;
+
 use crate::support::{ADMIN_KEY, Daemon, Options, root, tool};
 
 /// Made-up requests for each operation; `NOVA_CONTRACT_EXAMPLES` asks for more.
@@ -17,6 +19,9 @@ fn fuzz(key: Option<&str>) {
         env: vec![("NOVA_LEASES__WAIT_MAX_MS".to_owned(), "100".to_owned())],
         ..Options::default()
     });
+    // One that may be rotated and revoked, in place of the key that is used.
+    let spare = json!({"name": "spare", "roles": ["viewer"]});
+    let spare = daemon.post("/api/keys", spare).expect(201);
     let examples = std::env::var("NOVA_CONTRACT_EXAMPLES").unwrap_or_else(|_| EXAMPLES.to_owned());
     let scratch = tempfile::tempdir().unwrap();
     let mut command = Command::new(schemathesis);
@@ -26,6 +31,7 @@ fn fuzz(key: Option<&str>) {
         .arg("run")
         .arg(format!("{}/openapi.json", daemon.url))
         .args(["--checks", "all", "--max-examples", &examples])
+        .env("NOVA_CONTRACT_KEY_ID", spare["key_id"].as_str().unwrap())
         .current_dir(scratch.path());
     if let Some(key) = key {
         command.args(["--header", &format!("X-API-Key: {key}")]);
