@@ -15,6 +15,7 @@ mod live;
 mod measure;
 mod memory;
 mod memory_lines;
+mod memory_model;
 mod plugins;
 mod resources;
 mod service;
