@@ -93,6 +93,9 @@ fn a_memory_is_found_by_words_at_once_and_by_meaning_later() {
     let usage =
         || daemon.get(&format!("{MEMORY}/usage")).expect(200)["orchestration"]["embedding"].clone();
     assert_eq!(usage()["model"], "small");
+    eventually("the missing vectors are counted", || {
+        (usage()["share"] == 0.0).then_some(())
+    });
 
     open.store(true, Ordering::SeqCst);
     eventually("every memory has its vector", || {

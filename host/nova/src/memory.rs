@@ -125,21 +125,16 @@ async fn once(memories: &MemoryService) -> nova_core::Result<()> {
     Ok(())
 }
 
-/// Makes the vectors that are missing, some batches of them, and says how far that is; once none is missing,
-/// removes those of models that were used before.
+/// Makes the vectors that are missing, some batches of them, and says how far that is, also where the service
+/// gives none; once none is missing, removes those of models that were used before.
 async fn embed(memories: &MemoryService) -> nova_core::Result<()> {
-    let mut made = 0;
-    for _ in 0..EMBED_BATCHES {
-        match memories.embed_missing().await? {
-            0 => break,
-            count => made += count,
-        }
-    }
-    if made == 0 {
+    let made = make(memories).await;
+    if matches!(made, Ok(0)) {
         return Ok(());
     }
     let now = memories.look_at_embedding().await?;
     metrics::gauge!("nova_memory_embedded_share").set(now.share());
+    made?;
     if now.is_complete() {
         while memories.drop_stale_vectors().await? > 0 {}
         return Ok(());
@@ -152,4 +147,15 @@ async fn embed(memories: &MemoryService) -> nova_core::Result<()> {
     } = now;
     tracing::info!(model, memories, embedded, "memories get their vectors");
     Ok(())
+}
+
+async fn make(memories: &MemoryService) -> nova_core::Result<u64> {
+    let mut made = 0;
+    for _ in 0..EMBED_BATCHES {
+        match memories.embed_missing().await? {
+            0 => break,
+            count => made += count,
+        }
+    }
+    Ok(made)
 }
