@@ -27,7 +27,11 @@ fn whatever_creates_gives_its_first_answer_again() {
     let cases = [
         (TASKS, json!({"type": "t"}), TASKS),
         (AGENTS, json!({"name": "builder"}), AGENTS),
-        (FLOWS, json!({"tasks": [{"key": "a", "type": "t"}]}), FLOWS),
+        (
+            FLOWS,
+            json!({"name": "f", "tasks": [{"key": "a", "type": "t"}]}),
+            FLOWS,
+        ),
         (RESOURCES, json!({"capacity": 1, "unit": "x"}), RESOURCES),
         (
             ALLOCATE,
