@@ -8,7 +8,7 @@ use super::{Operation, header, is_time, number, text};
 use crate::support::{Daemon, Options, eventually};
 
 /// What the first version is to have.
-const PROMISED: [(&str, &str); 77] = [
+const PROMISED: [(&str, &str); 82] = [
     ("GET", "/api/strategies"),
     ("PUT", "/api/strategies"),
     ("PUT", "/api/plugins/{name}"),
@@ -89,8 +89,13 @@ const PROMISED: [(&str, &str); 77] = [
     ("PUT", "/api/roles/{role}"),
     ("DELETE", "/api/roles/{role}"),
     ("POST", "/api/auth/tickets"),
+    ("GET", "/api/decisions"),
+    ("GET", "/api/decisions/{decision_id}"),
     ("GET", "/api/plugins"),
     ("GET", "/api/plugins/{name}"),
+    ("POST", "/api/plugins/{name}/replay"),
+    ("GET", "/api/replays/{replay_id}"),
+    ("DELETE", "/api/replays/{replay_id}"),
     ("GET", "/docs/{file}"),
 ];
 

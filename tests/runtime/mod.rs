@@ -9,6 +9,7 @@ mod hostile;
 mod keys_cli;
 mod lifecycle;
 mod observability;
+mod replay;
 mod rollback;
 mod swap;
 mod transport;

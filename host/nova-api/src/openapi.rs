@@ -35,7 +35,7 @@ Every answer carries `X-Request-ID` (yours, when it is 1–128 of `[A-Za-z0-9._-
 `RateLimit-Reset` (seconds). Unknown fields and query parameters are refused. Lists are newest
 first; `next_cursor` leads to the next part.";
 
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 11] = [
     ("service", "Health, documentation, metrics"),
     ("tasks", "What is to be done"),
     ("agents", "Who does the work"),
@@ -52,6 +52,7 @@ const TAGS: [(&str, &str); 10] = [
     ("keys", "Who may do what, where, and how often"),
     ("alerts", "Rules over what they show, and who is told"),
     ("plugins", "The strategies that are installed"),
+    ("decisions", "What was decided, by whom, on which problem"),
 ];
 
 /// The OpenAPI 3.1 document of this version.
@@ -119,6 +120,15 @@ pub(crate) struct Takes;
 impl IntoResponses for Takes {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         [reference(Code::StrategyRejected)].into()
+    }
+}
+
+/// Answers of an operation that reads the decision journal.
+pub(crate) struct Journaled;
+
+impl IntoResponses for Journaled {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        BTreeMap::from([reference(Code::Conflict)])
     }
 }
 

@@ -79,6 +79,8 @@ pub(crate) const ALLOCATIONS: &str = "/api/orchestration/resources/allocations";
 pub(crate) const ALLOCATION: &str = "/api/orchestration/resources/allocations/{allocation_id}";
 /// Where one plugin is found.
 pub(crate) const PLUGIN: &str = "/api/plugins/{name}";
+/// Where one replay is found.
+pub(crate) const REPLAY: &str = "/api/replays/{replay_id}";
 /// The interactive documentation.
 pub(crate) const DOCS: &str = "/docs";
 /// The OpenAPI document.
@@ -186,6 +188,9 @@ route_table! {
     GET "/v1/models", READ => embeddings::models;
     POST "/mcp", READ => mcp::post;
 
+    GET "/api/decisions", READ => decisions::list;
+    GET "/api/decisions/{decision_id}", READ => decisions::get;
+
     GET "/api/plugins", READ => plugins::list;
     GET PLUGIN, READ => plugins::get;
     PUT PLUGIN, ADMIN => plugins::install;
@@ -193,6 +198,9 @@ route_table! {
     POST "/api/plugins/{name}/rollback", ADMIN => plugins::roll_back;
     GET "/api/strategies", READ => strategies::list;
     PUT "/api/strategies", ADMIN => strategies::change;
+    POST "/api/plugins/{name}/replay", ADMIN => replays::begin;
+    GET REPLAY, READ => replays::get;
+    DELETE REPLAY, ADMIN => replays::cancel;
 }
 
 /// The whole interface over these services. To be called once the metrics recorder is

@@ -126,7 +126,8 @@ pub async fn check_file(path: &Path, config: &RuntimeConfig) -> Result<CheckRepo
     Ok(report)
 }
 
-fn source(path: &Path) -> Source {
+/// The plugin that a path names.
+pub(crate) fn source(path: &Path) -> Source {
     // `.` and `..` have no name of their own.
     let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let beside = whole.parent().unwrap_or(Path::new("."));

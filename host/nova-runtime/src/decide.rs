@@ -12,17 +12,18 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use metrics::counter;
+use nova_core::domain::DecisionId;
 use nova_core::ports::runtime::{Route, StrategyUse};
 use nova_core::ports::{Call, Decided};
 use nova_core::strategy::{CallError, Kind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use uuid::Uuid;
 
 use crate::breaker::Pass;
 use crate::error::Failure;
-use crate::invoke::Answer;
+use crate::invoke::Asked;
 use crate::orders::{Order, RollBack};
 use crate::processor::Trouble;
+use crate::record::{Made, Told};
 use crate::registry::Revision;
 use crate::routing::Candidate;
 use crate::runtime::Runtime;
@@ -39,20 +40,28 @@ enum Miss {
     Ended(CallError),
 }
 
+impl Miss {
+    fn error(&self) -> &CallError {
+        match self {
+            Self::Failed(error) | Self::Ended(error) => error,
+        }
+    }
+}
+
 impl Runtime {
-    /// Decides: `ask` puts the question to the revision of a ticket, and ends the ticket; `objective` says how
-    /// good an answer is.
-    pub(crate) async fn decide<A, F, Asked>(
+    /// Decides: `ask` puts the question to the revision of a ticket, and ends the ticket.
+    pub(crate) async fn decide<A, F, Asking>(
         &self,
         kind: Kind,
         call: &Call,
         input_bytes: usize,
+        told: &Told<'_, A>,
         ask: F,
-        objective: impl Fn(&A) -> Option<f64>,
     ) -> Result<Decided<A>, CallError>
     where
-        F: Fn(Ticket) -> Asked,
-        Asked: Future<Output = Result<Ended<A>, CallError>>,
+        A: Clone + Sync,
+        F: Fn(Ticket) -> Asking,
+        Asking: Future<Output = Result<Ended<A>, CallError>>,
     {
         let began = Instant::now();
         let snapshot = self.registry.snapshot_full();
@@ -95,25 +104,38 @@ impl Runtime {
                     continue;
                 }
             };
-            let asked = Instant::now();
-            let outcome = self.attempt(&revision, pass, input_bytes, &ask).await;
+            let (asked_at, decision_id) = (Instant::now(), DecisionId::generate());
+            let (result, memory_bytes) = self.attempt(&revision, pass, input_bytes, &ask).await;
+            let took = asked_at.elapsed();
+            if let Some(memory_bytes) = memory_bytes {
+                let made = Made {
+                    decision_id,
+                    revision: &revision,
+                    route,
+                    degraded: (route == Route::Fallback).then(|| why.clone()),
+                    elapsed_us: micros(took),
+                    memory_bytes,
+                };
+                let told_result = result.as_ref().map_err(Miss::error);
+                self.recorder.record(made, call, told, told_result).await;
+            }
             if let (Route::Default | Route::Canary, Some(trial)) =
                 (route, snapshot.trials.get(&kind))
             {
-                let rated = outcome.as_ref().ok().and_then(&objective);
-                let failed = matches!(outcome, Err(Miss::Failed(_)));
-                if !matches!(outcome, Err(Miss::Ended(CallError::Unavailable(_)))) {
-                    trial.record(route == Route::Canary, asked.elapsed(), failed, rated);
+                let rated = result.as_ref().ok().and_then(|answer| (told.rate)(answer));
+                let failed = matches!(result, Err(Miss::Failed(_)));
+                if !matches!(result, Err(Miss::Ended(CallError::Unavailable(_)))) {
+                    trial.record(route == Route::Canary, took, failed, rated);
                 }
             }
-            match outcome {
+            match result {
                 Ok(answer) => {
                     self.blame(&failed, &revision, &why);
                     let degraded = (route == Route::Fallback).then_some(why);
                     if degraded.is_some() {
                         counter!("nova_decisions_degraded_total", "kind" => kind.as_str(), "plugin" => revision.unit.plugin.to_string()).increment(1);
                     }
-                    let strategy = provenance(&revision, route, began, degraded);
+                    let strategy = provenance(&revision, route, began, degraded, decision_id);
                     return Ok(Decided { answer, strategy });
                 }
                 // A full queue behind a failure: the failure tells more.
@@ -170,24 +192,33 @@ impl Runtime {
         }
     }
 
-    async fn attempt<A, F, Asked>(
+    /// Asks one revision. With the answer comes the guest's linear memory; none = it was not asked.
+    async fn attempt<A, F, Asking>(
         &self,
         revision: &Arc<Revision>,
         pass: Option<Pass>,
         input_bytes: usize,
         ask: &F,
-    ) -> Result<A, Miss>
+    ) -> (Result<A, Miss>, Option<u64>)
     where
-        F: Fn(Ticket) -> Asked,
-        Asked: Future<Output = Result<Ended<A>, CallError>>,
+        F: Fn(Ticket) -> Asking,
+        Asking: Future<Output = Result<Ended<A>, CallError>>,
     {
         let guard = Guard {
             revision: Arc::clone(revision),
             pass,
         };
-        let ticket = self.admit(guard, input_bytes).await?;
-        let ended = ask(ticket).await.map_err(Miss::Ended)?;
-        ended.0
+        let ticket = match self.admit(guard, input_bytes).await {
+            Ok(ticket) => ticket,
+            Err(miss) => return (Err(miss), None),
+        };
+        match ask(ticket).await {
+            Ok(Ended {
+                result,
+                memory_bytes,
+            }) => (result, Some(memory_bytes)),
+            Err(error) => (Err(Miss::Ended(error)), None),
+        }
     }
 
     /// Waits for the call's turn.
@@ -249,6 +280,7 @@ fn provenance(
     route: Route,
     began: Instant,
     degraded: Option<String>,
+    decision_id: DecisionId,
 ) -> StrategyUse {
     StrategyUse {
         kind: revision.kind,
@@ -257,10 +289,14 @@ fn provenance(
         digest: revision.status.digest.clone(),
         revision: revision.status.revision,
         route,
-        elapsed_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
-        decision_id: Uuid::now_v7().to_string(),
+        elapsed_us: micros(began.elapsed()),
+        decision_id: decision_id.to_string(),
         degraded,
     }
+}
+
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A permit of each, in order, within `wait` altogether.
@@ -303,7 +339,10 @@ pub(crate) struct Ticket {
 }
 
 /// How a call that was let in ended.
-pub(crate) struct Ended<A>(Result<A, Miss>);
+pub(crate) struct Ended<A> {
+    result: Result<A, Miss>,
+    memory_bytes: u64,
+}
 
 impl Ticket {
     /// The revision to ask.
@@ -312,7 +351,11 @@ impl Ticket {
     }
 
     /// Counts the call, tells the breaker, and sorts its outcome.
-    pub(crate) fn end<A>(mut self, outcome: Result<Answer<A>, Trouble>) -> Ended<A> {
+    pub(crate) fn end<A>(mut self, asked: Result<Asked<A>, Trouble>) -> Ended<A> {
+        let (outcome, memory_bytes) = match asked {
+            Ok(asked) => (asked.outcome.map_err(Trouble::Guest), asked.memory_bytes),
+            Err(trouble) => (Err(trouble), 0),
+        };
         let pass = self.guard.pass.take();
         let revision = self.revision();
         let (plugin, number) = (&revision.unit.plugin, revision.status.revision);
@@ -349,7 +392,7 @@ impl Ticket {
                 _ => revision.breaker.abandoned(pass),
             }
         }
-        Ended(match outcome {
+        let result = match outcome {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(refusal)) => Err(Miss::Ended(CallError::Refused {
                 plugin: plugin.to_string(),
@@ -368,7 +411,11 @@ impl Ticket {
             Err(Trouble::Datastore(error)) => {
                 Err(Miss::Ended(CallError::Internal(Box::new(error))))
             }
-        })
+        };
+        Ended {
+            result,
+            memory_bytes,
+        }
     }
 }
 

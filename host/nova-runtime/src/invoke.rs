@@ -30,7 +30,24 @@ use crate::ticker::Ticker;
 /// What came back from a guest that did its duty: an answer, or its typed refusal.
 pub(crate) type Answer<T> = Result<T, Refusal>;
 
+/// What a question came to, and what it took.
+pub(crate) struct Asked<T> {
+    pub(crate) outcome: Result<Answer<T>, Failure>,
+    /// Linear memory that the guest had at its end.
+    pub(crate) memory_bytes: u64,
+}
+
+impl<T> From<Failure> for Asked<T> {
+    fn from(failure: Failure) -> Self {
+        Self {
+            outcome: Err(failure),
+            memory_bytes: 0,
+        }
+    }
+}
+
 /// A compiled and linked component, by kind.
+#[derive(Clone)]
 pub(crate) enum Guest {
     Flow(FlowOptimizerPre<Sandbox>),
     Allocation(ResourceAllocatorPre<Sandbox>),
@@ -60,6 +77,7 @@ impl Guest {
 }
 
 /// A plugin as far as calls need it.
+#[derive(Clone)]
 pub(crate) struct Unit {
     pub(crate) plugin: Arc<str>,
     pub(crate) limits: PluginLimits,
@@ -153,9 +171,9 @@ impl Invoker {
         unit: &Unit,
         problem: &FlowProblem,
         parameters: &str,
-    ) -> Result<Answer<FlowPlan>, Failure> {
+    ) -> Asked<FlowPlan> {
         let Guest::Flow(pre) = &unit.guest else {
-            return Err(unit.wrong_kind());
+            return unit.wrong_kind().into();
         };
         let mut store = self.store(unit, problem.budget.seed);
         let meter = Arc::clone(&store.data().meter);
@@ -172,13 +190,18 @@ impl Invoker {
                 .map_err(Broken::Calling)
         };
         let outcome = self.timed(&meter, &unit.limits, call).await;
-        match settle(&store, &unit.limits, outcome)? {
+        let settled = settle(&store, &unit.limits, outcome);
+        let outcome = settled.and_then(|answer| match answer {
             Ok(plan) => {
                 let plan = convert::flow::plan(plan);
                 flow::check(problem, &plan)?;
                 Ok(Ok(plan))
             }
             Err(error) => Ok(Err(convert::refusal(error))),
+        });
+        Asked {
+            outcome,
+            memory_bytes: store.data().quota.memory_bytes(),
         }
     }
 
@@ -188,9 +211,9 @@ impl Invoker {
         unit: &Unit,
         problem: &AllocationProblem,
         parameters: &str,
-    ) -> Result<Answer<AllocationAnswer>, Failure> {
+    ) -> Asked<AllocationAnswer> {
         let Guest::Allocation(pre) = &unit.guest else {
-            return Err(unit.wrong_kind());
+            return unit.wrong_kind().into();
         };
         let mut store = self.store(unit, problem.seed);
         let meter = Arc::clone(&store.data().meter);
@@ -207,13 +230,18 @@ impl Invoker {
                 .map_err(Broken::Calling)
         };
         let outcome = self.timed(&meter, &unit.limits, call).await;
-        match settle(&store, &unit.limits, outcome)? {
+        let settled = settle(&store, &unit.limits, outcome);
+        let outcome = settled.and_then(|answer| match answer {
             Ok(answer) => {
                 let answer = convert::allocation::answer(answer);
                 allocation::check(problem, &answer)?;
                 Ok(Ok(answer))
             }
             Err(error) => Ok(Err(convert::refusal(error))),
+        });
+        Asked {
+            outcome,
+            memory_bytes: store.data().quota.memory_bytes(),
         }
     }
 

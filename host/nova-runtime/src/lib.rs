@@ -28,6 +28,13 @@ mod failure;
 mod invoke;
 mod live;
 mod processor;
+mod record;
+
+mod doctor;
+
+mod arena;
+mod contender;
+mod contests;
 
 mod bindings;
 mod convert;
@@ -53,10 +60,12 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use arena::Arena;
 pub use breaker::BreakerConfig;
 pub use check::{CheckReport, Verdict, check_file};
 pub use component::{Inspection, OFFERED, Refused, Stage, TRACK, inspect};
 pub use config::{DEFAULT_CEILINGS, DEFAULT_LIMITS, RuntimeConfig};
+pub use doctor::{CaseReport, Diagnosis, RESIDENT_SLACK_BYTES, doctor};
 pub use error::{EngineError, RuntimeError};
 pub use events::{PluginChange, PluginEvent};
 pub use probe::ProbeTime;

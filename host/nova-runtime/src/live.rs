@@ -108,6 +108,11 @@ impl Live {
         None
     }
 
+    /// Linear memory that it has, in bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.store.data().quota.memory_bytes()
+    }
+
     /// The newest event it has seen, 0 for none.
     pub(crate) fn covers_seq(&self) -> u64 {
         self.covers_seq

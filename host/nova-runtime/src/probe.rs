@@ -54,16 +54,16 @@ pub(crate) async fn probe(invoker: &Invoker, unit: &Unit) -> Result<Probed, Stri
         Guest::Flow(_) => {
             for (question, plain, problem) in flow_problems() {
                 let began = Instant::now();
-                let answer = invoker.optimize(unit, &problem, "{}").await;
-                accept(question, plain, answer)?;
+                let asked = invoker.optimize(unit, &problem, "{}").await;
+                accept(question, plain, asked.outcome)?;
                 times.push(time(question, began));
             }
         }
         Guest::Allocation(_) => {
             for (question, plain, problem) in allocation_problems() {
                 let began = Instant::now();
-                let answer = invoker.allocate(unit, &problem, "{}").await;
-                accept(question, plain, answer)?;
+                let asked = invoker.allocate(unit, &problem, "{}").await;
+                accept(question, plain, asked.outcome)?;
                 times.push(time(question, began));
             }
         }
@@ -80,7 +80,7 @@ fn time(question: &str, began: Instant) -> ProbeTime {
     }
 }
 
-fn check_descriptor(descriptor: &Descriptor) -> Result<(), String> {
+pub(crate) fn check_descriptor(descriptor: &Descriptor) -> Result<(), String> {
     let texts = [
         ("name", &descriptor.name),
         ("version", &descriptor.version),
@@ -204,7 +204,7 @@ fn allocation_problems() -> Vec<(&'static str, bool, AllocationProblem)> {
 }
 
 /// A short life of two tasks on one agent, with a resource and a metric.
-fn events() -> Vec<Event> {
+pub(crate) fn events() -> Vec<Event> {
     let task = [
         nova_core::domain::TaskId(uuid::Uuid::from_u128(1)),
         nova_core::domain::TaskId(uuid::Uuid::from_u128(2)),
@@ -262,6 +262,17 @@ fn events() -> Vec<Event> {
         body,
     };
     bodies.into_iter().enumerate().map(event).collect()
+}
+
+/// A question that every processor can answer.
+pub(crate) fn any_query() -> AnalyticsQuery {
+    AnalyticsQuery {
+        scope: Scope::Flows,
+        subject: None,
+        at: Timestamp::from_millis(1_700_000_010_000),
+        window_s: None,
+        parameters: Map::new(),
+    }
 }
 
 async fn analyse(invoker: &Invoker, unit: &Unit, times: &mut Vec<ProbeTime>) -> Result<(), String> {

@@ -17,7 +17,7 @@ use nova_core::strategy::analytics::{AnalyticsQuery, AnalyticsReport};
 use parking_lot::Mutex;
 
 use crate::error::Failure;
-use crate::invoke::{Answer, Invoker, Unit};
+use crate::invoke::{Asked, Invoker, Unit};
 use crate::live::Live;
 use crate::registry::Revision;
 
@@ -95,7 +95,7 @@ impl Processors {
         revision: &Arc<Revision>,
         domain: &Domain,
         query: &AnalyticsQuery,
-    ) -> Result<Answer<AnalyticsReport>, Trouble> {
+    ) -> Result<Asked<AnalyticsReport>, Trouble> {
         let unit = &revision.unit;
         let slot = self.slot((Arc::clone(&unit.plugin), domain.clone()))?;
         let turn = tokio::time::timeout(
@@ -126,16 +126,24 @@ impl Processors {
             let events = read.await.map_err(Trouble::Datastore)?;
             slot.ingested.fetch_add(events.len() as u64, Relaxed);
             if let Err(refusal) = live.ingest(invoker, unit, &events).await? {
-                return Ok(Err(refusal));
+                return Ok(Asked {
+                    outcome: Ok(Err(refusal)),
+                    memory_bytes: live.memory_bytes(),
+                });
             }
             if events.len() < BATCH {
                 break;
             }
         }
         drop(progress);
-        let answer = live.report(invoker, unit, query).await?;
-        *seat = Some((Arc::clone(revision), live));
-        Ok(answer)
+        let asked = Asked {
+            outcome: live.report(invoker, unit, query).await,
+            memory_bytes: live.memory_bytes(),
+        };
+        if asked.outcome.is_ok() {
+            *seat = Some((Arc::clone(revision), live));
+        }
+        Ok(asked)
     }
 
     async fn rebuild(&self, invoker: &Invoker, unit: &Unit) -> Result<Live, Failure> {

@@ -144,6 +144,12 @@ impl Plugin {
             stats: None,
         }
     }
+
+    /// A revision that is still there, by its number.
+    pub(crate) fn revision(&self, number: u64) -> Option<Arc<Revision>> {
+        let mut all = self.current.iter().chain(&self.previous);
+        all.find(|r| r.status.revision == number).cloned()
+    }
 }
 
 /// One consistent state of everything.

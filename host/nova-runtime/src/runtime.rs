@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nova_core::domain::KeyId;
-use nova_core::ports::{Call, Datastore, Decided, PluginStatus, Readiness, StrategyRuntime};
+use nova_core::ports::{
+    Call, Datastore, Decided, DecisionSink, PluginStatus, Readiness, StrategyRuntime,
+};
 use nova_core::strategy::allocation::{AllocationAnswer, AllocationProblem};
 use nova_core::strategy::analytics::{AnalyticsQuery, AnalyticsReport};
 use nova_core::strategy::canary::Comparison;
+use nova_core::strategy::decision::{self, Question};
 use nova_core::strategy::flow::{FlowPlan, FlowProblem};
 use nova_core::strategy::route::Routes;
 use nova_core::strategy::{CallError, Kind, objective};
@@ -21,6 +24,7 @@ use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
+use crate::arena::Arena;
 use crate::artifacts::Artifacts;
 use crate::config::RuntimeConfig;
 use crate::convert::object_text;
@@ -31,7 +35,8 @@ use crate::invoke::Invoker;
 use crate::kept::Kept;
 use crate::loader::Loader;
 use crate::orders::{Install, Order, Reply, RollBack};
-use crate::processor::{Processors, Trouble};
+use crate::processor::Processors;
+use crate::record::{Recorder, Told};
 use crate::registry::Registry;
 use crate::watch::Watch;
 
@@ -40,9 +45,11 @@ pub struct Runtime {
     pub(crate) config: RuntimeConfig,
     invoker: Arc<Invoker>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) arena: Arena,
     processors: Arc<Processors>,
     events: Arc<Events>,
     datastore: Arc<dyn Datastore>,
+    pub(crate) recorder: Recorder,
     /// Instances for calls, of all plugins together.
     pub(crate) instances: Arc<Semaphore>,
     pub(crate) closing: AtomicBool,
@@ -87,15 +94,24 @@ impl Runtime {
         let watch = Watch {
             config: config.clone(),
             registry: Arc::clone(&registry),
-            loader,
+            loader: Arc::clone(&loader),
             kept: Arc::new(kept),
             processors: Arc::clone(&processors),
             events: Arc::clone(&events),
             orders: ordered,
         };
         let watcher = tokio::spawn(watch.run(stopped));
+        let instances = Arc::new(Semaphore::new(config.call_instances() as usize));
+        let arena = Arena::over(
+            config.clone(),
+            Arc::clone(&invoker),
+            loader,
+            Arc::clone(&instances),
+            Arc::clone(&datastore),
+        );
         Ok(Arc::new(Self {
-            instances: Arc::new(Semaphore::new(config.call_instances() as usize)),
+            instances,
+            arena,
             closing: AtomicBool::new(false),
             watcher: Mutex::new(Some(watcher)),
             config,
@@ -105,8 +121,14 @@ impl Runtime {
             events,
             datastore,
             orders,
+            recorder: Recorder::default(),
             stop,
         }))
+    }
+
+    /// Tells `sink` of every decision from now on.
+    pub fn record_to(&self, sink: Arc<dyn DecisionSink>) {
+        self.recorder.tell(sink);
     }
 
     /// Waits until every kind's default serves, at most so long; gives the readiness then.
@@ -178,11 +200,15 @@ impl StrategyRuntime for Runtime {
         let size = problem.size_bytes() + parameters.len();
         let ask = async |ticket: Ticket| {
             let unit = &ticket.revision().unit;
-            let outcome = self.invoker.optimize(unit, &problem, &parameters).await;
-            Ok(ticket.end(outcome.map_err(Trouble::Guest)))
+            let asked = self.invoker.optimize(unit, &problem, &parameters).await;
+            Ok(ticket.end(Ok(asked)))
         };
-        let rate = |plan: &FlowPlan| objective::of_plan(&problem, plan);
-        self.decide(Kind::FlowOptimizer, &call, size, ask, rate)
+        let told = Told {
+            question: &|_| Question::Flow(Arc::clone(&problem)),
+            reply: decision::Reply::Plan,
+            rate: &|plan| objective::of_plan(&problem, plan),
+        };
+        self.decide(Kind::FlowOptimizer, &call, size, &told, ask)
             .await
     }
 
@@ -195,11 +221,15 @@ impl StrategyRuntime for Runtime {
         let size = problem.size_bytes() + parameters.len();
         let ask = async |ticket: Ticket| {
             let unit = &ticket.revision().unit;
-            let outcome = self.invoker.allocate(unit, &problem, &parameters).await;
-            Ok(ticket.end(outcome.map_err(Trouble::Guest)))
+            let asked = self.invoker.allocate(unit, &problem, &parameters).await;
+            Ok(ticket.end(Ok(asked)))
         };
-        let rate = |answer: &AllocationAnswer| objective::of_allocation(&problem, answer);
-        self.decide(Kind::ResourceAllocator, &call, size, ask, rate)
+        let told = Told {
+            question: &|_| Question::Allocation(Arc::clone(&problem)),
+            reply: decision::Reply::Allocation,
+            rate: &|answer| objective::of_allocation(&problem, answer),
+        };
+        self.decide(Kind::ResourceAllocator, &call, size, &told, ask)
             .await
     }
 
@@ -230,7 +260,15 @@ impl StrategyRuntime for Runtime {
                     .map_err(|error| CallError::Internal(Box::new(error)))
             }
         };
-        self.decide(Kind::AnalyticsProcessor, &call, size, ask, |_| None)
+        let told = Told {
+            question: &|report: Option<&AnalyticsReport>| Question::Analytics {
+                query: AnalyticsQuery::clone(&query),
+                covers_seq: report.map_or(0, |report| report.covers_seq),
+            },
+            reply: decision::Reply::Report,
+            rate: &|_| None,
+        };
+        self.decide(Kind::AnalyticsProcessor, &call, size, &told, ask)
             .await
     }
 

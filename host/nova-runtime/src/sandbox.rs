@@ -122,6 +122,7 @@ impl WasiView for Sandbox {
 /// Counts what an instance takes of memory and tables, over all its modules.
 #[derive(Debug)]
 pub(crate) struct Quota {
+    memory_limit: usize,
     memory_left: usize,
     table_left: usize,
     /// What was refused last: `memory` or `table`. Explains the trap that often follows.
@@ -131,10 +132,16 @@ pub(crate) struct Quota {
 impl Quota {
     fn new(limits: &PluginLimits) -> Self {
         Self {
+            memory_limit: bytes(limits.memory_bytes),
             memory_left: bytes(limits.memory_bytes),
             table_left: bytes(limits.table_elements),
             refused: None,
         }
+    }
+
+    /// Linear memory that the instance has, in bytes; memory never shrinks.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        (self.memory_limit - self.memory_left) as u64
     }
 }
 
@@ -268,6 +275,7 @@ mod tests {
             "the guest's own maximum is not the quota"
         );
         assert!(quota.memory_growing(30, 40, None).unwrap());
+        assert_eq!(quota.memory_bytes(), 100);
         assert!(!quota.memory_growing(40, 41, None).unwrap());
         assert_eq!(quota.refused, Some("memory"));
         assert!(quota.table_growing(0, 10, None).unwrap());

@@ -147,6 +147,7 @@ mod tests {
             fallback: true,
             subject: Some(subject.to_owned()),
             parameters: serde_json::Map::new(),
+            about: std::sync::Arc::default(),
         }
     }
 

@@ -8,10 +8,12 @@
 //! one committed state.
 
 mod error;
+pub mod journal;
 pub mod sqlite;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
 pub use error::StoreError;
+pub use journal::{JournalConfig, SqliteJournal};
 pub use sqlite::{SqliteConfig, SqliteDatastore};

@@ -45,6 +45,8 @@ enum Command {
     /// Bring flows into a running daemon.
     #[command(subcommand)]
     Flow(commands::flow::FlowCommand),
+    /// Fire hostile guests at the limits of a configuration, and say which held.
+    Doctor(commands::doctor::DoctorArgs),
     /// Print the version.
     Version,
 }
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Plugin(command) => commands::plugin::run(command),
         Command::Keys(command) => commands::keys::run(command),
         Command::Flow(command) => commands::flow::run(command),
+        Command::Doctor(args) => commands::doctor::run(&args),
         Command::Version => {
             println!("nova {}", env!("CARGO_PKG_VERSION"));
             Ok(())

@@ -1,21 +1,22 @@
 //! Makes the parts and joins them: each crate gets the small configuration it asks for.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nova_core::ports::Datastore;
 use nova_core::ports::runtime::PluginLimits;
-use nova_core::services::{LeaseConfig, ServiceConfig, Services};
+use nova_core::ports::{Datastore, DecisionJournal as _};
+use nova_core::services::{LeaseConfig, ReplayPorts, ServiceConfig, Services};
 use nova_core::strategy::Kind;
 use nova_core::{Communication, SystemClock};
 use nova_runtime::{BreakerConfig, Runtime, RuntimeConfig};
-use nova_store::{SqliteConfig, SqliteDatastore};
+use nova_store::{JournalConfig, SqliteConfig, SqliteDatastore, SqliteJournal};
 use tokio::task::JoinHandle;
 
 use crate::alerts;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::datadir::DataDir;
 use crate::keys;
 use crate::memory;
@@ -29,6 +30,8 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Datastore>,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) services: Services,
+    /// None: decisions are not recorded.
+    journal: Option<Arc<SqliteJournal>>,
     /// Records what happens to plugins.
     recorder: JoinHandle<()>,
 }
@@ -37,9 +40,10 @@ impl Parts {
     /// Opens the datastore and begins to load the plugins.
     pub(crate) async fn start(config: &Config, data: &DataDir) -> Result<Self> {
         let store = open_datastore(config, data)?;
-        let runtime = Runtime::start(runtime_config(config, data), Arc::clone(&store))
+        let runtime = Runtime::start(runtime_config(config, data.path()), Arc::clone(&store))
             .context("cannot start the strategy runtime")?;
         let changes = runtime.subscribe();
+        let journal = journal(&config.journal, data)?;
         let services = Services::with_memory(
             Arc::clone(&store),
             runtime.clone(),
@@ -47,6 +51,19 @@ impl Parts {
             memory::parts(&config.memory)?,
             service_config(config, data.pepper()?),
         );
+        let services = match &journal {
+            Some(journal) => {
+                runtime.record_to(journal.clone());
+                services
+                    .with_journal(journal.clone())
+                    .with_replays(ReplayPorts {
+                        journal: journal.clone(),
+                        contests: runtime.clone(),
+                        parallel: config.replay.parallel as usize,
+                    })
+            }
+            None => services,
+        };
         services.keys.load().await?;
         services.strategies.load().await?;
         let events = Arc::clone(&services.events);
@@ -55,6 +72,7 @@ impl Parts {
             store,
             runtime,
             services,
+            journal,
             recorder,
         })
     }
@@ -103,6 +121,12 @@ impl Parts {
     pub(crate) async fn close(self) -> Result<()> {
         self.runtime.shutdown().await;
         self.recorder.abort();
+        if let Some(journal) = &self.journal {
+            journal
+                .close()
+                .await
+                .context("the decision journal did not close cleanly")?;
+        }
         self.store
             .close()
             .await
@@ -123,11 +147,33 @@ pub(crate) fn open_datastore(config: &Config, data: &DataDir) -> Result<Arc<dyn 
     Ok(Arc::new(store))
 }
 
-fn runtime_config(config: &Config, data: &DataDir) -> RuntimeConfig {
+/// The file of the decision journal in the data directory.
+pub(crate) const JOURNAL_FILE: &str = "decisions.db";
+
+/// The decision journal, where it is wanted.
+fn journal(config: &config::Journal, data: &DataDir) -> Result<Option<Arc<SqliteJournal>>> {
+    if !config.enabled {
+        return Ok(None);
+    }
+    let journal = SqliteJournal::open(JournalConfig {
+        path: data.path().join(JOURNAL_FILE),
+        max_age: Duration::from_secs_f64(config.max_age_s),
+        max_bytes: config.max_bytes,
+        queue_bytes: config.queue_bytes,
+        flush: Duration::from_millis(config.flush_ms),
+        wait: Duration::from_millis(config.wait_ms),
+    });
+    Ok(Some(Arc::new(
+        journal.context("cannot open the decision journal")?,
+    )))
+}
+
+/// What the runtime needs of the configuration.
+pub(crate) fn runtime_config(config: &Config, data: &Path) -> RuntimeConfig {
     let plugins = &config.plugins;
     RuntimeConfig {
         plugin_dir: plugins.dir.clone(),
-        data_dir: data.path().to_owned(),
+        data_dir: data.to_owned(),
         defaults: BTreeMap::from([
             (
                 Kind::FlowOptimizer,

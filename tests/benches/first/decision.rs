@@ -36,6 +36,7 @@ pub(crate) async fn run(runtime: &dyn StrategyRuntime) {
                 fallback: true,
                 subject: None,
                 parameters: serde_json::Map::new(),
+                about: Arc::default(),
             };
             let begun = Instant::now();
             let decided = runtime.optimize(call, Arc::clone(&problem)).await;

@@ -80,6 +80,7 @@ impl Client<'_> {
             fallback: false,
             subject: None,
             parameters,
+            about: Arc::default(),
         };
         let begun = ProcessTime::now();
         let decided = self.runtime.analyze(call, query).await.unwrap();

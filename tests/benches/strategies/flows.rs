@@ -171,6 +171,7 @@ async fn ask(
         fallback: false,
         subject: None,
         parameters: Map::new(),
+        about: Arc::default(),
     };
     let shared = Arc::new(problem.clone());
     let begun = ProcessTime::now();

@@ -124,6 +124,7 @@ async fn ask(runtime: Arc<Runtime>, seen: Arc<Seen>, stop: Arc<AtomicBool>) {
             fallback: true,
             subject: None,
             parameters: serde_json::Map::new(),
+            about: Arc::default(),
         };
         match runtime.optimize(call, Arc::clone(&problem)).await {
             Ok(decided) if decided.strategy.degraded.is_none() => {

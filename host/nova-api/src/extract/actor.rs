@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use nova_core::{Caller, Domain};
+use nova_core::{Caller, Domain, DomainSet, Grant, Permission};
 
 use crate::problem::Problem;
 
@@ -15,6 +15,15 @@ pub(crate) struct Actor {
     pub(crate) caller: Arc<Caller>,
     /// The domain that the request acts in; the key reaches it.
     pub(crate) domain: Domain,
+}
+
+impl Actor {
+    /// Whether the key has this permission in every domain.
+    pub(crate) fn reaches_all(&self, permission: Permission) -> bool {
+        let everywhere =
+            |g: &Grant| g.domains == DomainSet::All && g.permissions.contains(&permission);
+        self.caller.grants.iter().any(everywhere)
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Actor {

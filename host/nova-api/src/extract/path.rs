@@ -5,9 +5,11 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use nova_core::{
-    AgentId, AllocationId, Error, FlowId, KeyId, MemoryId, ResourceId, RoleName, RuleId, TaskId,
+    AgentId, AllocationId, DecisionId, Error, FlowId, KeyId, MemoryId, ResourceId, RoleName,
+    RuleId, TaskId,
 };
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::problem::{Code, Problem};
 use crate::wire::page::shown;
@@ -44,6 +46,9 @@ impl PathName for AllocationId {
 }
 impl PathName for RuleId {
     const WHAT: &'static str = "rule";
+}
+impl PathName for DecisionId {
+    const WHAT: &'static str = "decision";
 }
 impl PathName for MemoryId {
     const WHAT: &'static str = "memory";
@@ -90,6 +95,20 @@ any_text!(
     /// A part of the documentation; any text, since only a lookup follows.
     PartName, "page"
 );
+
+/// A replay's id.
+pub(crate) struct ReplayId(pub(crate) Uuid);
+
+impl FromStr for ReplayId {
+    type Err = uuid::Error;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl PathName for ReplayId {
+    const WHAT: &'static str = "replay";
+}
 
 /// The only parameter of the path.
 pub(crate) struct PathId<T>(pub(crate) T);

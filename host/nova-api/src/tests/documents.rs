@@ -57,7 +57,7 @@ fn every_answer_and_error_is_typed() {
             );
             let responses = operation["responses"].as_object().unwrap();
             assert!(
-                responses.keys().any(|s| s.starts_with('2')),
+                responses.keys().any(|s| s.starts_with('2') || s == "101"),
                 "{method} {path} has no good answer"
             );
             for (status, response) in responses {
@@ -65,7 +65,11 @@ fn every_answer_and_error_is_typed() {
                     Some(target) => document.pointer(target.strip_prefix('#').unwrap()).unwrap(),
                     None => response,
                 };
-                let content = response["content"].as_object().unwrap();
+                let Some(content) = response["content"].as_object() else {
+                    // What is taken without an answer, and what goes on as another protocol.
+                    assert!(["101", "202", "204"].contains(&status.as_str()), "{path}");
+                    continue;
+                };
                 assert!(
                     content.values().all(|c| c["schema"].is_object()),
                     "{method} {path} {status} is not typed"

@@ -216,6 +216,12 @@ scalar!(ComponentBytes, |o| o
     .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
     .description(Some("A WebAssembly component.")));
 
+scalar!(OutcomeName, |o| o
+    .schema_type(Type::String)
+    .enum_values(Some(nova_core::strategy::decision::OUTCOMES))
+    .description(Some("How a decision ended."))
+    .examples(["answered"]));
+
 scalar!(KindName, |o| o
     .schema_type(Type::String)
     .enum_values(Some(nova_core::strategy::Kind::ALL.map(|k| k.as_str())))

@@ -155,6 +155,10 @@ uuid_id!(
     LeaseId, "lease_id"
 );
 uuid_id!(
+    /// A decision, unique everywhere.
+    DecisionId, "decision_id"
+);
+uuid_id!(
     /// A memory, unique everywhere.
     MemoryId, "memory_id"
 );

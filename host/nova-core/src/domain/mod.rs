@@ -25,8 +25,8 @@ pub use backoff::Backoff;
 pub use event::{DETAIL_MAX_BYTES, Event, EventKind, NewEvent};
 pub use flow::{Communication, Edge, Flow, FlowStatus, NewFlow, NewFlowTask};
 pub use id::{
-    AgentId, AlertId, AllocationId, DeliveryId, Domain, FlowId, KeyId, LeaseId, MemoryId,
-    ResourceId, RoleName, RuleId, TaskId,
+    AgentId, AlertId, AllocationId, DecisionId, DeliveryId, Domain, FlowId, KeyId, LeaseId,
+    MemoryId, ResourceId, RoleName, RuleId, TaskId,
 };
 pub use key::{ApiKey, Caller, DomainSet, FormerSecret, Grant, Permission, RateLimit};
 pub use lease::{Lease, LeaseState};

@@ -1,7 +1,9 @@
 //! What the domain needs from outside, as traits: a datastore, a strategy runtime, an index over memories.
 
 pub mod alerts;
+pub mod contest;
 pub mod datastore;
+pub mod decisions;
 pub mod feed;
 pub mod idempotency;
 pub mod leases;
@@ -11,9 +13,14 @@ pub mod runtime;
 pub mod strategies;
 
 pub use alerts::{AlertReads, AlertWrites, Delivery, Notifier};
+pub use contest::{Candidate, Contender, Contests};
 pub use datastore::{
     AllocationFilter, Datastore, DatastoreExt, Page, PageRequest, ReadCost, ReadJob, ReadTx,
     TaskFilter, WriteJob, WriteTx,
+};
+pub use decisions::{
+    DecisionFilter, DecisionJournal, DecisionSink, DecisionSummary, JournalUsage, ReplayFilter,
+    ReplaySpan,
 };
 pub use feed::{EventFeed, FeedPart};
 pub use idempotency::{IdempotencyReads, IdempotencyRecord, IdempotencyWrites, KeptAnswer};

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::strategy::allocation::{AllocationAnswer, AllocationProblem};
 use crate::strategy::analytics::{AnalyticsQuery, AnalyticsReport};
 use crate::strategy::canary::Comparison;
+use crate::strategy::decision::Subject;
 use crate::strategy::flow::{FlowPlan, FlowProblem};
 use crate::strategy::route::Routes;
 use crate::strategy::{CallError, Kind};
@@ -30,10 +31,12 @@ pub struct Call {
     pub subject: Option<String>,
     /// The request's open-ended parameters.
     pub parameters: Map<String, Value>,
+    /// What the problem's indices stand for, for the record of the decision.
+    pub about: Arc<Subject>,
 }
 
 /// Which rule picked the plugin.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Route {
     /// The kind's default.
@@ -46,6 +49,33 @@ pub enum Route {
     Canary,
     /// The serving one failed.
     Fallback,
+}
+
+impl Route {
+    /// Every route.
+    pub const ALL: [Self; 5] = [
+        Self::Default,
+        Self::Domain,
+        Self::Request,
+        Self::Canary,
+        Self::Fallback,
+    ];
+
+    /// The name in answers and records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Domain => "domain",
+            Self::Request => "request",
+            Self::Canary => "canary",
+            Self::Fallback => "fallback",
+        }
+    }
+
+    /// The route of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.as_str() == text)
+    }
 }
 
 /// Who decided, and what it took.

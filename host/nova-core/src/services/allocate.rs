@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::ports::runtime::StrategyUse;
 use crate::ports::{Call, DatastoreExt, ReadCost, ReadTx, WriteTx};
 use crate::strategy::allocation::{AllocationAnswer, AllocationProblem};
+use crate::strategy::decision::Subject;
 use crate::strategy::fill_placeholders;
 
 /// Relative rounding that an answer's sums may exceed the capacity by; it is cut off here.
@@ -161,6 +162,11 @@ impl ResourceService {
             fallback: request.fallback,
             subject: request.claims.first().and_then(|c| c.consumer.clone()),
             parameters: request.parameters.clone(),
+            about: Arc::new(Subject {
+                resources: resources.iter().map(|r| r.resource_id.clone()).collect(),
+                consumers: request.claims.iter().map(|c| c.consumer.clone()).collect(),
+                ..Subject::default()
+            }),
         };
         let lookup = |word: &str, n: usize| match word {
             "resource" => resources.get(n).map(|r| r.resource_id.to_string()),

@@ -1,5 +1,7 @@
 //! Analytics: questions about what happened, answered by a processor plugin from recorded events.
 
+use std::sync::Arc;
+
 use serde_json::Map;
 use serde_json::Value;
 
@@ -9,6 +11,7 @@ use crate::domain::{AgentId, Domain, FlowId, ResourceId};
 use crate::error::{Error, Result};
 use crate::ports::{Call, DatastoreExt, Decided, ReadCost};
 use crate::strategy::analytics::{AnalyticsQuery, AnalyticsReport, Scope};
+use crate::strategy::decision::Subject;
 
 /// Longest window that a report may look back, in seconds (a hundred years).
 pub const WINDOW_MAX_S: f64 = 3_153_600_000.0;
@@ -79,6 +82,10 @@ impl AnalyticsService {
         if let Some(subject) = &subject {
             self.find(domain, scope, subject).await?;
         }
+        let flow_id = match (scope, &subject) {
+            (Scope::Flows, Some(id)) => id.parse().ok(),
+            _ => None,
+        };
         let query = AnalyticsQuery {
             scope,
             subject: subject.clone(),
@@ -92,6 +99,10 @@ impl AnalyticsService {
             fallback,
             subject,
             parameters,
+            about: Arc::new(Subject {
+                flow_id,
+                ..Subject::default()
+            }),
         };
         self.ports
             .runtime

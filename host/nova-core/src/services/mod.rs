@@ -11,6 +11,7 @@ mod analytics;
 mod apply;
 mod canaries;
 mod claims;
+mod decisions;
 mod events;
 mod failure;
 mod fit;
@@ -25,6 +26,7 @@ mod measure;
 mod memory;
 mod optimize;
 mod plugins;
+mod replay;
 mod resources;
 mod specs;
 mod strategies;
@@ -43,6 +45,7 @@ pub use alerts::{AlertConfig, AlertService, Evaluation, WebhookName};
 pub use allocate::{AllocateAnswer, GrantStatus, Granted, UnmetDemand};
 pub use analytics::{AnalyticsRequest, AnalyticsService, WINDOW_MAX_S};
 pub use claims::{AllocateRequest, Ask, CLAIM_RESOURCES_MAX, CLAIMS_MAX, Claim};
+pub use decisions::DecisionService;
 pub use events::{EVENTS_READ, EventService, Follower};
 pub use flows::{CriticalPath, FlowService, FlowView, Progress};
 pub use health::{Check, Health, HealthService, HealthStatus};
@@ -68,6 +71,10 @@ pub use optimize::{
     TIME_BUDGET_MAX_MS,
 };
 pub use plugins::PluginService;
+pub use replay::{
+    REPLAY_DECISIONS_DEFAULT, REPLAY_DECISIONS_MAX, ReplayPlan, ReplayPorts, ReplayRequest,
+    ReplayService, ReplayState, ReplayView, replay,
+};
 pub use resources::{NewResource, ResourceChange, ResourceService};
 pub use specs::{FRAGMENTS_MAX, SpecImport, SpecImported, SpecRemembered, SpecService};
 pub use strategies::{RouteChange, RouteView, StrategyService};
@@ -76,7 +83,9 @@ pub use tasks::{TaskService, TaskView};
 
 use crate::domain::{Clock, Communication, Timestamp};
 use crate::error::Result;
-use crate::ports::{Datastore, DatastoreExt, MemoryPorts, StrategyRuntime, WriteTx};
+use crate::ports::{
+    Datastore, DatastoreExt, DecisionJournal, MemoryPorts, StrategyRuntime, WriteTx,
+};
 
 /// What the services need to know; each field's default is the daemon's.
 #[derive(Clone, Debug)]
@@ -144,6 +153,10 @@ pub struct Services {
     pub specs: Arc<SpecService>,
     /// Alerts.
     pub alerts: Arc<AlertService>,
+    /// Recorded decisions.
+    pub decisions: Arc<DecisionService>,
+    /// Replays of recorded decisions.
+    pub replays: Arc<ReplayService>,
     /// Plugins.
     pub plugins: Arc<PluginService>,
     /// Routes to plugins.
@@ -208,10 +221,24 @@ impl Services {
             leases: Arc::new(LeaseService::new(ports.clone())),
             memories: Arc::clone(&memories),
             specs: Arc::new(specs),
+            decisions: Arc::new(DecisionService::new(None)),
+            replays: Arc::new(ReplayService::new(&ports)),
             plugins: Arc::new(PluginService::new(ports.clone())),
             strategies: Arc::new(StrategyService::new(ports.clone())),
             health: Arc::new(HealthService::new(ports, memories)),
         }
+    }
+
+    /// The same with this journal of decisions; without one, decisions are not recorded.
+    pub fn with_journal(mut self, journal: Arc<dyn DecisionJournal>) -> Self {
+        self.decisions = Arc::new(DecisionService::new(Some(journal)));
+        self
+    }
+
+    /// The same with replays of what is recorded.
+    pub fn with_replays(mut self, ports: ReplayPorts) -> Self {
+        self.replays = Arc::new(self.replays.over(ports));
+        self
     }
 }
 

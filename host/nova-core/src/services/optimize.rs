@@ -16,6 +16,7 @@ use crate::domain::{AgentId, Communication, Domain, Flow, FlowId, FlowStatus, Ta
 use crate::error::{Error, Result};
 use crate::ports::runtime::StrategyUse;
 use crate::ports::{Call, DatastoreExt, Decided, ReadCost, ReadTx};
+use crate::strategy::decision::Subject;
 use crate::strategy::fill_placeholders;
 use crate::strategy::flow::{
     Budget, Constraints, FlowPlan, FlowProblem, Goal, Optimization, first_come_first_served,
@@ -175,6 +176,7 @@ impl FlowService {
             fallback,
             subject: Some(id.to_string()),
             parameters,
+            about: Arc::new(names.subject()),
         };
         let decided = self
             .ports
@@ -321,6 +323,18 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
+    /// All of them, for the record of the decision.
+    fn subject(&self) -> Subject {
+        let tasks = self.built.task_at.iter();
+        let agents = self.snapshot.agents.iter();
+        Subject {
+            flow_id: Some(self.snapshot.flow.flow_id.clone()),
+            tasks: tasks.map(|at| self.snapshot.tasks[*at].task_id).collect(),
+            agents: agents.map(|agent| agent.agent_id.clone()).collect(),
+            ..Subject::default()
+        }
+    }
+
     fn task(&self, n: usize) -> Option<TaskId> {
         self.built
             .task_at

@@ -38,7 +38,7 @@ impl Scope {
 }
 
 /// A question to an analytics processor.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct AnalyticsQuery {
     /// About what.
     pub scope: Scope,
@@ -53,7 +53,7 @@ pub struct AnalyticsQuery {
 }
 
 /// A number that the events show.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct Metric {
     pub name: String,
@@ -65,7 +65,7 @@ pub struct Metric {
 }
 
 /// A number over time.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct Series {
     pub name: String,
@@ -77,7 +77,7 @@ pub struct Series {
 }
 
 /// What a series is expected to do next.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct Forecast {
     pub name: String,
@@ -93,7 +93,7 @@ pub struct Forecast {
 }
 
 /// A point of a series that its past does not explain.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct Anomaly {
     pub name: String,
@@ -134,7 +134,7 @@ impl Severity {
 }
 
 /// A finding in words; placeholders are already ids.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct Insight {
     pub kind: String,
@@ -146,7 +146,7 @@ pub struct Insight {
 }
 
 /// What an analytics processor answers.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct AnalyticsReport {
     pub metrics: Vec<Metric>,

@@ -6,16 +6,18 @@
 pub mod allocation;
 pub mod analytics;
 pub mod canary;
+pub mod compare;
+pub mod decision;
 pub mod flow;
 pub mod objective;
 pub mod route;
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a plugin decides.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// How a flow is scheduled.

@@ -146,6 +146,7 @@ fn call() -> Call {
         fallback: true,
         subject: None,
         parameters: Map::new(),
+        about: Arc::default(),
     }
 }
 

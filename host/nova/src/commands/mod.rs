@@ -2,8 +2,11 @@
 
 pub(crate) mod client;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod flow;
+mod given;
 pub(crate) mod keys;
 pub(crate) mod plugin;
 pub(crate) mod plugin_remote;
+mod replay;
 pub(crate) mod serve;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::replay::ReplayArgs;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use nova_runtime::{CheckReport, RuntimeConfig, Verdict, check_file};
@@ -18,6 +19,9 @@ pub(crate) enum PluginCommand {
     List(ListArgs),
     /// Have an earlier revision of a running daemon's plugin served again.
     Rollback(RollbackArgs),
+    /// Put recorded problems to a component that is not installed and to the revision that serves, and print
+    /// both side by side. Reads the data directory, whether a daemon runs on it or not.
+    Replay(ReplayArgs),
 }
 
 /// See [`PluginCommand::Check`].
@@ -34,6 +38,7 @@ pub(crate) struct CheckArgs {
 pub(crate) fn run(command: PluginCommand) -> Result<()> {
     match command {
         PluginCommand::Check(args) => check(&args),
+        PluginCommand::Replay(args) => super::replay::run(&args),
         PluginCommand::List(args) => plugin_remote::list(&args),
         PluginCommand::Rollback(args) => plugin_remote::roll_back(&args),
     }

@@ -116,6 +116,7 @@ impl Config {
         self.retry.check()?;
         self.websocket.check()?;
         self.check_leases()?;
+        self.check_journal()?;
         self.check_memory()?;
         self.check_auth()?;
         if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
@@ -175,6 +176,30 @@ impl Config {
         ] {
             if !(1..=most).contains(&got) {
                 bail!("plugins.breaker.{key} must be 1 to {most}, got {got}");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_journal(&self) -> Result<()> {
+        let journal = &self.journal;
+        // inf would be no limit, and a record's age is counted in milliseconds.
+        if !(1.0..=3_153_600_000.0).contains(&journal.max_age_s) {
+            bail!(
+                "journal.max_age_s must be 1 to 3153600000, got {}",
+                journal.max_age_s
+            );
+        }
+        let bounds = [
+            ("journal.max_bytes", journal.max_bytes, 1 << 20, 1 << 50),
+            ("journal.queue_bytes", journal.queue_bytes, 1024, 1 << 38),
+            ("journal.flush_ms", journal.flush_ms, 1, 60_000),
+            ("journal.wait_ms", journal.wait_ms, 0, 60_000),
+            ("replay.parallel", self.replay.parallel.into(), 1, 256),
+        ];
+        for (key, got, least, most) in bounds {
+            if !(least..=most).contains(&got) {
+                bail!("{key} must be {least} to {most}, got {got}");
             }
         }
         Ok(())

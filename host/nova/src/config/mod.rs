@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use alerts::{Alerts, Retry};
 pub(crate) use effective::{Effective, as_toml};
-pub(crate) use model::{Config, LogFormat, Memory, Telemetry, WebSocket};
+pub(crate) use model::{Config, Journal, LogFormat, Memory, Telemetry, WebSocket};
 pub(crate) use sources::Overrides;
 
 /// What `SIGHUP` takes over; every other key needs a restart.
@@ -198,6 +198,12 @@ mod tests {
             ("[auth]\nrate_requests = 0\n", "auth.rate_requests"),
             ("[auth]\nfailures_window_s = 0\n", "auth.failures_window_s"),
             ("[idempotency]\nkeep_s = 0\n", "idempotency.keep_s"),
+            ("[journal]\nmax_age_s = 0.5\n", "journal.max_age_s"),
+            ("[journal]\nmax_age_s = inf\n", "journal.max_age_s"),
+            ("[journal]\nmax_bytes = 1000\n", "journal.max_bytes"),
+            ("[journal]\nqueue_bytes = 0\n", "journal.queue_bytes"),
+            ("[journal]\nflush_ms = 0\n", "journal.flush_ms"),
+            ("[journal]\nwait_ms = 60001\n", "journal.wait_ms"),
             ("[server\n", "TOML"),
         ];
         for (text, named) in cases {

@@ -58,6 +58,8 @@ section!(Config {
     idempotency: Idempotency = Idempotency::default(),
     alerts: Alerts = Alerts::default(),
     retry: Retry = Retry::default(),
+    journal: Journal = Journal::default(),
+    replay: Replay = Replay::default(),
     log: Log = Log::default(),
     telemetry: Telemetry = Telemetry::default(),
 });
@@ -213,6 +215,17 @@ section!(Idempotency {
     answer_max_bytes: u64 = 1024 * 1024,
     prune_interval_ms: u64 = 60_000,
 });
+
+section!(Journal {
+    enabled: bool = true,
+    max_age_s: f64 = 2_592_000.0,
+    max_bytes: u64 = 1024 * 1024 * 1024,
+    queue_bytes: u64 = 64 * 1024 * 1024,
+    flush_ms: u64 = 100,
+    wait_ms: u64 = 1000,
+});
+
+section!(Replay { parallel: u32 = 1 });
 
 section!(Log {
     format: LogFormat = LogFormat::Pretty,

@@ -4,10 +4,13 @@ mod check;
 
 pub use check::check;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::decision::{Word, known_word};
+
 /// An allocation problem, in columns as `wit/v0.1/resource-allocator.wit` documents them.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct AllocationProblem {
     // Length R.
@@ -40,18 +43,19 @@ impl AllocationProblem {
 }
 
 /// Why a demand was not met in full.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct Unmet {
     pub demand: u32,
     pub missing: f64,
     /// The WIT's reason: `capacity`, `fairness`, `priority`, `cost`, `max`, `indivisible`, `min`.
-    pub reason: &'static str,
+    #[serde(deserialize_with = "known_word")]
+    pub reason: Word,
     pub description: String,
 }
 
 /// The answer to an [`AllocationProblem`].
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct AllocationAnswer {
     pub amount: Vec<f64>,

@@ -1,9 +1,14 @@
 //! The problem and the plan in columns, as `wit/v0.1/flow-optimizer.wit` documents them.
+//!
+//! Recorded decisions carry them: a field that is added later gets `#[serde(default)]`, or what was recorded
+//! before it can no longer be read.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// What is to be small.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Objective {
     /// The makespan.
     #[default]
@@ -15,7 +20,7 @@ pub enum Objective {
 }
 
 /// Columns of length T.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct TaskColumns {
     pub work_s: Vec<f64>,
@@ -28,7 +33,7 @@ pub struct TaskColumns {
 }
 
 /// Pairs (task, capability).
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct Requirements {
     pub task: Vec<u32>,
@@ -36,7 +41,7 @@ pub struct Requirements {
 }
 
 /// Triples (task, resource, amount).
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct Demands {
     pub task: Vec<u32>,
@@ -45,7 +50,7 @@ pub struct Demands {
 }
 
 /// Columns, one entry a dependency.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct Transfers {
     pub from: Vec<u32>,
@@ -54,7 +59,7 @@ pub struct Transfers {
 }
 
 /// Columns of length A and pairs over agents.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct Agents {
     pub speed: Vec<f64>,
@@ -70,7 +75,7 @@ pub struct Agents {
 }
 
 /// The objective with its weights.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct Goal {
     pub objective: Objective,
@@ -79,7 +84,7 @@ pub struct Goal {
 }
 
 /// Bounds that a plan keeps.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct Constraints {
     pub max_latency_s: f64,
@@ -100,7 +105,7 @@ impl Default for Constraints {
 }
 
 /// How much effort a plan may take.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct Budget {
     pub max_iterations: u32,
@@ -109,7 +114,7 @@ pub struct Budget {
 }
 
 /// The schedule that a plan is compared with; columns of length T, or empty.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct Baseline {
     pub agent: Vec<u32>,
@@ -129,7 +134,7 @@ impl Baseline {
 }
 
 /// A scheduling problem.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct FlowProblem {
     /// The tasks.
     pub tasks: TaskColumns,
@@ -320,7 +325,7 @@ impl FlowProblem {
 }
 
 /// Something a plan does better than the baseline.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct Optimization {
     pub kind: String,
@@ -330,7 +335,7 @@ pub struct Optimization {
 }
 
 /// A plan: the answer to a [`FlowProblem`].
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "documented in the WIT, field by field")]
 pub struct FlowPlan {
     pub task: Vec<u32>,

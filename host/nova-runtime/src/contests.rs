@@ -1,0 +1,50 @@
+//! The runtime's plugins and revisions as contenders.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use nova_core::ports::{Candidate, Contender, Contests};
+use nova_core::{Error, Result};
+use serde_json::json;
+
+use crate::arena::same_kind;
+use crate::registry::Revision;
+use crate::runtime::Runtime;
+
+impl Runtime {
+    fn serving_revision(&self, plugin: &str) -> Result<Arc<Revision>> {
+        let snapshot = self.registry.snapshot();
+        let found = snapshot.plugin(plugin);
+        let found = found.ok_or_else(|| Error::not_found("plugin", plugin))?;
+        found.current.clone().ok_or_else(|| {
+            Error::conflict(
+                format!("nothing of the plugin '{plugin}' serves"),
+                json!({"plugin": plugin}),
+            )
+        })
+    }
+}
+
+#[async_trait]
+impl Contests for Runtime {
+    async fn serving(&self, plugin: &str) -> Result<Arc<dyn Contender>> {
+        Ok(self.arena.revision(&*self.serving_revision(plugin)?))
+    }
+
+    async fn candidate(&self, plugin: &str, from: Candidate) -> Result<Arc<dyn Contender>> {
+        let serving = self.serving_revision(plugin)?;
+        let other = match from {
+            Candidate::Component(bytes) => {
+                return Ok(self.arena.component(bytes, &serving).await?);
+            }
+            Candidate::Plugin(name) => self.serving_revision(&name)?,
+            Candidate::Revision(number) => {
+                let snapshot = self.registry.snapshot();
+                let found = snapshot.plugin(plugin).and_then(|p| p.revision(number));
+                found.ok_or_else(|| Error::not_found("revision", number))?
+            }
+        };
+        same_kind(serving.kind, other.kind)?;
+        Ok(self.arena.revision(&other))
+    }
+}

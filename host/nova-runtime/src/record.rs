@@ -1,0 +1,101 @@
+//! What was decided, handed to who records it.
+//!
+//! Every invocation on behalf of a call is told of, whatever came of it; a call that never got its turn
+//! decided nothing. Handing over does not wait for a disk, see the sink.
+
+use std::sync::{Arc, OnceLock};
+
+use nova_core::domain::{Clock as _, DecisionId, SystemClock};
+use nova_core::ports::runtime::Route;
+use nova_core::ports::{Call, DecisionSink};
+use nova_core::strategy::CallError;
+use nova_core::strategy::decision::{Cost, Decider, Decision, Outcome, Question, Reply};
+
+use crate::registry::Revision;
+
+/// Where decisions go.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    sink: OnceLock<Arc<dyn DecisionSink>>,
+}
+
+/// How a call's question and its answers are told and judged.
+pub(crate) struct Told<'a, A> {
+    /// The question, as its answer completes it.
+    pub(crate) question: &'a (dyn Fn(Option<&A>) -> Question + Send + Sync),
+    pub(crate) reply: fn(A) -> Reply,
+    /// How good an answer is, for trials; none where it cannot be said.
+    pub(crate) rate: &'a (dyn Fn(&A) -> Option<f64> + Send + Sync),
+}
+
+/// Which decision, by whom, and why by them.
+pub(crate) struct Made<'a> {
+    pub(crate) decision_id: DecisionId,
+    pub(crate) revision: &'a Revision,
+    pub(crate) route: Route,
+    /// Why another revision than the routed one was asked.
+    pub(crate) degraded: Option<String>,
+    /// From the runtime's door and back.
+    pub(crate) elapsed_us: u64,
+    pub(crate) memory_bytes: u64,
+}
+
+impl Recorder {
+    /// From now on decisions are told to `sink`; the first one stays.
+    pub(crate) fn tell(&self, sink: Arc<dyn DecisionSink>) {
+        if self.sink.set(sink).is_err() {
+            tracing::warn!("decisions are recorded already");
+        }
+    }
+
+    /// Hands over a decision.
+    pub(crate) async fn record<A: Clone>(
+        &self,
+        made: Made<'_>,
+        call: &Call,
+        told: &Told<'_, A>,
+        result: Result<&A, &CallError>,
+    ) {
+        let Some(sink) = self.sink.get() else {
+            return;
+        };
+        let outcome = match result {
+            Ok(answer) => Outcome::Answered((told.reply)(answer.clone())),
+            Err(CallError::Refused { refusal, .. }) => refusal.clone().into(),
+            Err(CallError::Failed { cause, reason, .. }) => Outcome::Failed {
+                cause: (*cause).to_owned(),
+                reason: reason.clone(),
+            },
+            Err(CallError::Timeout { deadline_ms, .. }) => Outcome::Timeout {
+                deadline_ms: *deadline_ms,
+            },
+            Err(
+                CallError::UnknownStrategy(_) | CallError::Unavailable(_) | CallError::Internal(_),
+            ) => return,
+        };
+        let status = &made.revision.status;
+        let decision = Decision {
+            decision_id: made.decision_id,
+            at: SystemClock.now(),
+            domain: call.domain.clone(),
+            subject: Arc::clone(&call.about),
+            decider: Decider {
+                plugin: made.revision.unit.plugin.to_string(),
+                version: status.version.clone(),
+                revision: status.revision,
+                digest: status.digest.clone(),
+                settings: made.revision.settings.clone(),
+                route: made.route,
+                degraded: made.degraded,
+            },
+            question: (told.question)(result.ok()),
+            parameters: call.parameters.clone(),
+            outcome,
+            cost: Cost {
+                elapsed_us: made.elapsed_us,
+                memory_bytes: made.memory_bytes,
+            },
+        };
+        sink.record(decision).await;
+    }
+}

@@ -1,0 +1,290 @@
+//! `nova plugin replay FILE`: what a component would have decided on recorded problems.
+//!
+//! Reads the data directory: the decision journal, the kept revisions and, for analytics, the recorded
+//! events. Nothing is written and no daemon is asked, so that it also answers while one runs, or none can.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use nova_core::ports::{Datastore, DecisionJournal, ReplayFilter};
+use nova_core::services::{REPLAY_DECISIONS_MAX, ReplayPlan, replay};
+use nova_core::strategy::Kind;
+use nova_core::strategy::compare::{Comparison, Contestant, Part, Side, Spread};
+use nova_core::{Clock as _, Domain, SystemClock};
+use nova_runtime::{Arena, RuntimeConfig, inspect};
+use nova_store::{SqliteConfig, SqliteDatastore, SqliteJournal};
+
+use super::given::Given;
+use crate::alerts;
+use crate::config::Config;
+use crate::wiring::{DATABASE, JOURNAL_FILE, runtime_config};
+
+/// See `nova plugin replay --help`.
+#[derive(Args)]
+pub(crate) struct ReplayArgs {
+    /// The candidate (a .wasm file); a plugin.toml beside it that names it is honoured, else it is asked with
+    /// the settings and limits of the plugin that it would replace.
+    file: PathBuf,
+    /// The plugin whose place it would take; else the default of its kind.
+    #[arg(long)]
+    plugin: Option<String>,
+    /// Problems of the last while: a number and s, m, h or d; else all that is recorded.
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    since: Option<f64>,
+    /// The newest so many of them.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=REPLAY_DECISIONS_MAX))]
+    decisions_max: u64,
+    /// Problems of this domain only.
+    #[arg(long)]
+    domain: Option<Domain>,
+    /// Problems at a time; else as many as there are processors.
+    #[arg(long)]
+    parallel: Option<usize>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    given: Given,
+}
+
+/// A time as `7d`, `12h`, `30m` or `90s`.
+fn seconds(text: &str) -> Result<f64, String> {
+    let wrong = || format!("'{text}' must be a number and s, m, h or d, such as 7d");
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let factor = match unit {
+        's' => 1.0,
+        'm' => 60.0,
+        'h' => 3600.0,
+        'd' => 86_400.0,
+        _ => return Err(wrong()),
+    };
+    match text[..text.len() - 1].parse::<f64>() {
+        Ok(n) if n > 0.0 && n.is_finite() => Ok(n * factor),
+        _ => Err(wrong()),
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &ReplayArgs) -> Result<()> {
+    let config = args.given.load()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let report = runtime.block_on(compare(args, &config))?;
+    if args.json {
+        let json = serde_json::json!({
+            "serving": report.serving, "candidate": report.candidate, "comparison": report.seen,
+        });
+        println!("{}", serde_json::to_string_pretty(&json)?);
+    } else {
+        print!("{}", table(&report));
+    }
+    Ok(())
+}
+
+struct Report {
+    serving: Contestant,
+    candidate: Contestant,
+    seen: Comparison,
+}
+
+async fn compare(args: &ReplayArgs, config: &Config) -> Result<Report> {
+    let data = &config.data.dir;
+    let bytes = std::fs::read(&args.file)
+        .with_context(|| format!("cannot read {}", args.file.display()))?;
+    let kind = inspect(&bytes).kind;
+    let plugin = match (&args.plugin, kind) {
+        (Some(name), _) => name.clone(),
+        (None, Some(kind)) => default_of(config, kind).to_owned(),
+        (None, None) => bail!(
+            "{} is no strategy; nova plugin check says why",
+            args.file.display()
+        ),
+    };
+    let path = data.join(JOURNAL_FILE);
+    let journal = SqliteJournal::open_reading(path)
+        .with_context(|| format!("no decisions are recorded in {}", data.display()))?;
+    let journal: Arc<dyn DecisionJournal> = Arc::new(journal);
+    let store = SqliteDatastore::open(SqliteConfig {
+        path: data.join(DATABASE),
+        readers: 2,
+        queue_len: 1,
+        batch_max: 1,
+        retry: alerts::backoff(&config.retry),
+    })
+    .context("cannot open the datastore")?;
+    let store: Arc<dyn Datastore> = Arc::new(store);
+    let arena = Arena::open(
+        RuntimeConfig {
+            // A few instances need no large pool.
+            pool_instances: 32,
+            processors: 4,
+            ..runtime_config(config, data)
+        },
+        store,
+    )?;
+    // The domain's errors say what is wrong, and with what.
+    let pair = arena.kept_and_file(&plugin, &args.file).await;
+    let (serving, candidate) = pair.map_err(|error| anyhow!("{error}"))?;
+    let filter = ReplayFilter {
+        kind: serving.contestant().kind,
+        domain: args.domain.clone(),
+        since: args.since.map(|s| SystemClock.now().plus_s(-s)),
+    };
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let plan = ReplayPlan {
+        decisions_max: args.decisions_max,
+        parallel: args.parallel.unwrap_or(processors),
+    };
+    let report = (serving.contestant().clone(), candidate.contestant().clone());
+    let seen = replay(&journal, filter, plan, serving, candidate, progress).await;
+    let seen = seen.map_err(|error| anyhow!("{error}"))?;
+    Ok(Report {
+        serving: report.0,
+        candidate: report.1,
+        seen,
+    })
+}
+
+fn default_of(config: &Config, kind: Kind) -> &str {
+    match kind {
+        Kind::FlowOptimizer => &config.strategies.flow_optimizer,
+        Kind::ResourceAllocator => &config.strategies.resource_allocator,
+        Kind::AnalyticsProcessor => &config.strategies.analytics_processor,
+    }
+}
+
+/// One line on a terminal that is written over; nothing elsewhere.
+fn progress(done: u64, total: u64, _: Comparison) {
+    let mut out = std::io::stderr();
+    if out.is_terminal() {
+        let end = if done == total { "\n" } else { "" };
+        // Progress that cannot be shown is no reason to end.
+        let _ = write!(out, "\r{done} of {total} problems{end}").and_then(|()| out.flush());
+    }
+}
+
+fn table(report: &Report) -> String {
+    let Report {
+        serving,
+        candidate,
+        seen,
+    } = report;
+    let name = |c: &Contestant| {
+        let digest = c.digest.get(..19).unwrap_or(&c.digest);
+        format!("{} {} ({digest}…)", c.plugin, c.version)
+    };
+    let mut out = String::new();
+    let mut line = |text: String| {
+        out += text.trim_end();
+        out.push('\n');
+    };
+    line(format!("serving     {}", name(serving)));
+    line(format!("candidate   {}", name(candidate)));
+    line(format!(
+        "{} recorded {} problems; the two differ on {}",
+        seen.decisions, serving.kind, seen.differ
+    ));
+    line(format!(
+        "{} of {} decisions that the serving revision made itself came out again bit for bit",
+        seen.reproduced, seen.own
+    ));
+    line(String::new());
+    let row = |what: &str, serving: String, candidate: String| {
+        format!("{what:<24}{serving:>14}{candidate:>14}")
+    };
+    let (s, c) = (&seen.serving, &seen.candidate);
+    line(row("", "serving".into(), "candidate".into()));
+    type Count = fn(&Side) -> u64;
+    let counts: [(&str, Count); 4] = [
+        ("answered", |s| s.answered),
+        ("refused", |s| s.refused),
+        ("failed", |s| s.failed),
+        ("past the deadline", |s| s.timeout),
+    ];
+    for (what, of) in counts {
+        line(row(what, of(s).to_string(), of(c).to_string()));
+    }
+    type Number = fn(&Spread) -> f64;
+    let spreads: [(&str, Number); 4] = [
+        ("mean", |s| s.mean),
+        ("p50", |s| s.p50),
+        ("p99", |s| s.p99),
+        ("max", |s| s.max),
+    ];
+    for (what, of) in spreads {
+        let text = |spread: &Spread| format!("{:.0}", of(spread));
+        line(row(
+            &format!("time {what}, µs"),
+            text(&s.cpu_us),
+            text(&c.cpu_us),
+        ));
+    }
+    for (what, of) in [spreads[0], spreads[3]] {
+        let text = |spread: &Spread| format!("{:.0}", of(spread) / 1024.0);
+        let what = format!("memory {what}, KiB");
+        line(row(&what, text(&s.memory_bytes), text(&c.memory_bytes)));
+    }
+    line(String::new());
+    let objective = &seen.objective;
+    if objective.compared == 0 {
+        line("objective   not compared: no problem has a measure that both answered".into());
+    } else {
+        let part = |what: &str, part: &Part| {
+            format!(
+                "  {what:<10}{:>8}   mean {:.3} %, at most {:.3} %",
+                part.decisions,
+                100.0 * part.mean,
+                100.0 * part.most
+            )
+        };
+        line(format!(
+            "objective   of {} compared, mean gain {:+.3} %",
+            objective.compared,
+            100.0 * objective.mean_gain
+        ));
+        line(part("better", &objective.better));
+        line(format!("  {:<10}{:>8}", "same", objective.same));
+        line(part("worse", &objective.worse));
+    }
+    for case in &seen.worst {
+        line(format!(
+            "  {:+.3} %  {} {} → {}  decision {}",
+            100.0 * case.gain,
+            case.measure,
+            case.serving,
+            case.candidate,
+            case.decision_id
+        ));
+    }
+    line(format!(
+        "failures    {} of the candidate alone",
+        seen.new_failures
+    ));
+    for failure in &seen.failures {
+        line(format!(
+            "  {}  decision {}: {}",
+            failure.outcome, failure.decision_id, failure.reason
+        ));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn times_have_a_unit() {
+        assert_eq!(seconds("7d"), Ok(604_800.0));
+        assert_eq!(seconds("1.5h"), Ok(5400.0));
+        assert_eq!(seconds("90s"), Ok(90.0));
+        for wrong in ["", "7", "d", "-1d", "7w", "infd", "7 d", "é"] {
+            seconds(wrong).unwrap_err();
+        }
+    }
+}
