@@ -31,6 +31,7 @@ fn fuzz(key: Option<&str>) {
         .arg("run")
         .arg(format!("{}/openapi.json", daemon.url))
         .args(["--checks", "all", "--max-examples", &examples])
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("SCHEMATHESIS_HOOKS", root().join("tests/contract/hooks.py"))
         .env("NOVA_CONTRACT_KEY_ID", spare["key_id"].as_str().unwrap())
         .current_dir(scratch.path());

@@ -246,7 +246,11 @@ fn complete(spec: &RouteSpec, operation: &mut Operation) {
         has_id = true;
         parameters.push(path_parameter(name.trim_start_matches('*')).into());
     }
-    if applies(&spec.method, spec.access) {
+    // A stream of lines is imported by their ids, and knows no other name of the request.
+    let body = operation.request_body.as_ref();
+    let of_lines =
+        matches!(body, Some(RefOr::T(b)) if b.content.contains_key("application/x-ndjson"));
+    if applies(&spec.method, spec.access) && !of_lines {
         parameters.push(idempotency_parameter().into());
     }
     let mut codes = vec![Code::ServiceError, Code::ServiceUnavailable];

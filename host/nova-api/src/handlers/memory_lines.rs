@@ -24,7 +24,7 @@ use crate::wire::answer::Answer;
 use crate::wire::memory::MemoryWorkAnswer;
 use crate::wire::memory_line::{EndLine, ImportFacts, MemoryLine, MemoryLineIn};
 use crate::wire::page::{decode, shown};
-use crate::wire::schema::{LayerName, Name};
+use crate::wire::schema::{Cursor, LayerName, Name};
 
 /// Which memories, and from where on.
 #[derive(Deserialize, IntoParams)]
@@ -38,6 +38,7 @@ pub(crate) struct MemoryExportQuery {
     #[param(value_type = Option<Name>)]
     agent_id: Option<String>,
     /// The `cursor` of the last line that arrived: the export goes on after it.
+    #[param(value_type = Option<Cursor>)]
     cursor: Option<String>,
 }
 
