@@ -5,4 +5,6 @@ import schemathesis
 
 @schemathesis.serializer("application/wasm", "application/x-ndjson")
 def as_it_is(ctx, value):
-    return value if isinstance(value, bytes) else str(value).encode()
+    if isinstance(value, bytes):
+        return value
+    return b"" if value is None else str(value).encode()

@@ -211,7 +211,7 @@ impl Importing<'_> {
 /// there already is only counted, so that an import that broke off is sent again. A bad line ends it: the
 /// lines before it are stored, and the error names the line.
 #[utoipa::path(post, path = ROUTED, tag = "memory", operation_id = "import_memories",
-    request_body(content = String, content_type = "application/x-ndjson"), responses(
+    request_body(content = Option<String>, content_type = "application/x-ndjson"), responses(
     (status = 200, description = "What was stored", body = MemoryWorkAnswer<ImportFacts>),
 ))]
 pub(crate) async fn import(
