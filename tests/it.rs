@@ -7,6 +7,7 @@
 mod bridge;
 mod cases;
 mod contract;
+mod kit;
 mod routes;
 mod runtime;
 mod support;

@@ -126,7 +126,7 @@ pub async fn check_file(path: &Path, config: &RuntimeConfig) -> Result<CheckRepo
     Ok(report)
 }
 
-/// The plugin that a path names.
+/// What `path` names, as [`check_file`] reads it.
 pub(crate) fn source(path: &Path) -> Source {
     // `.` and `..` have no name of their own.
     let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());

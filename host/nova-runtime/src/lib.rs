@@ -56,6 +56,7 @@ mod manifest;
 mod orders;
 mod probe;
 mod watch;
+mod workbench;
 
 #[cfg(test)]
 mod tests;
@@ -70,3 +71,4 @@ pub use error::{EngineError, RuntimeError};
 pub use events::{PluginChange, PluginEvent};
 pub use probe::ProbeTime;
 pub use runtime::Runtime;
+pub use workbench::{Measured, Tool, Workbench};

@@ -9,6 +9,7 @@ mod config;
 mod datadir;
 mod import;
 mod keys;
+mod kit;
 mod memory;
 mod plugin_events;
 mod reload;
@@ -36,7 +37,7 @@ enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(commands::config::ConfigCommand),
-    /// Look at plugins.
+    /// Look at plugins, and make them.
     #[command(subcommand)]
     Plugin(commands::plugin::PluginCommand),
     /// Make, list, rotate and revoke API keys.

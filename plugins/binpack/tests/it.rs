@@ -19,7 +19,7 @@ fn bins(capacity: &[f64], items: &[Vec<f64>], count: usize, steps: u64) -> usize
     problem.parameters = format!("{{\"dimensions\": {}, \"steps\": {steps}}}", capacity.len());
     let allocation = packs(&problem);
     assert!(allocation.unmet.is_empty(), "{:?}", allocation.unmet);
-    used_nodes(&problem, &allocation, capacity.len())
+    used_nodes(&problem, &allocation.amount, capacity.len())
 }
 
 /// Johnson, Near-optimal bin packing algorithms, 1973: the family of lists on which
@@ -41,7 +41,7 @@ fn a_bundle_stays_whole_and_bundles_spread() {
     let mut problem = nodes(&[10.0, 20.0], 3, &[vec![6.0, 8.0], vec![6.0, 8.0]]);
     problem.parameters = r#"{"dimensions": 2}"#.into();
     let allocation = packs(&problem);
-    assert_eq!(used_nodes(&problem, &allocation, 2), 2);
+    assert_eq!(used_nodes(&problem, &allocation.amount, 2), 2);
     assert_eq!(allocation.claim_confidence, [1.0, 1.0]);
 
     // One claim of four bundles of ⟨3, 4⟩: three fit on a node.
@@ -49,7 +49,7 @@ fn a_bundle_stays_whole_and_bundles_spread() {
     problem.claims.bundles = vec![4];
     problem.parameters = r#"{"dimensions": 2}"#.into();
     let allocation = packs(&problem);
-    assert_eq!(used_nodes(&problem, &allocation, 2), 2);
+    assert_eq!(used_nodes(&problem, &allocation.amount, 2), 2);
     assert_close(&[allocation.amount.iter().sum()], &[28.0]);
 }
 

@@ -70,7 +70,7 @@ fn never_more_than_first_fit_decreasing() {
                 case["id"],
                 allocation.unmet
             );
-            let used = used_nodes(&problem, &allocation, capacity.len());
+            let used = used_nodes(&problem, &allocation.amount, capacity.len());
             println!(
                 "{}: {used}, best known {known}, first fit {first_fit}, {taken:?}",
                 case["id"]

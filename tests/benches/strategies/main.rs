@@ -5,6 +5,7 @@
 //! Figures are never asserted here: tests beside the strategies hold the aims.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
+mod allocation;
 mod analytics;
 mod flows;
 #[path = "../../../plugins/pulse/tests/support/nab.rs"]
@@ -53,6 +54,9 @@ async fn main() {
     runtime.wait_ready(Duration::from_secs(120)).await;
     if wanted("analytics") {
         analytics::run(&*runtime, &store, &data.join("analytics")).await;
+    }
+    if wanted("allocation") {
+        allocation::run(&*runtime, &data.join("allocation")).await;
     }
     if wanted("flows") {
         flows::run(&*runtime).await;

@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod flow;
 mod given;
 pub(crate) mod keys;
+pub(crate) mod kit;
 pub(crate) mod plugin;
 pub(crate) mod plugin_remote;
 mod replay;

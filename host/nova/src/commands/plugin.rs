@@ -1,4 +1,5 @@
-//! `nova plugin`: what a component is and why it would be refused; plugins of a running daemon.
+//! `nova plugin`: what a component is and why it would be refused; plugins of a running daemon;
+//! and the author's kit.
 
 use std::path::PathBuf;
 
@@ -7,6 +8,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use nova_runtime::{CheckReport, RuntimeConfig, Verdict, check_file};
 
+use super::kit::KitCommand;
 use super::plugin_remote::{self, ListArgs, RollbackArgs};
 
 /// Work with plugins.
@@ -22,6 +24,8 @@ pub(crate) enum PluginCommand {
     /// Put recorded problems to a component that is not installed and to the revision that serves, and print
     /// both side by side. Reads the data directory, whether a daemon runs on it or not.
     Replay(ReplayArgs),
+    #[command(flatten)]
+    Kit(KitCommand),
 }
 
 /// See [`PluginCommand::Check`].
@@ -41,6 +45,7 @@ pub(crate) fn run(command: PluginCommand) -> Result<()> {
         PluginCommand::Replay(args) => super::replay::run(&args),
         PluginCommand::List(args) => plugin_remote::list(&args),
         PluginCommand::Rollback(args) => plugin_remote::roll_back(&args),
+        PluginCommand::Kit(command) => super::kit::run(command),
     }
 }
 

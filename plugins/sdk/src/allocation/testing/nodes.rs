@@ -1,7 +1,7 @@
 //! Placement problems: equal nodes, and claims that may go to any of them.
 
 use super::ask::{ask, resources, with};
-use crate::allocation::{Allocation, Problem};
+use crate::allocation::Problem;
 
 /// `count` nodes of `capacity` by dimension, and a claim of one bundle for each item, which
 /// may be placed on every node.
@@ -13,9 +13,9 @@ pub fn nodes(capacity: &[f64], count: usize, items: &[Vec<f64>]) -> Problem {
     with(resources(&capacity.repeat(count)), &claims)
 }
 
-/// How many nodes of so many dimensions were given anything of.
-pub fn used_nodes(problem: &Problem, allocation: &Allocation, dimensions: usize) -> usize {
-    let given = problem.demands.resource.iter().zip(&allocation.amount);
+/// Of how many nodes of so many dimensions these amounts, one for each demand, take anything.
+pub fn used_nodes(problem: &Problem, amount: &[f64], dimensions: usize) -> usize {
+    let given = problem.demands.resource.iter().zip(amount);
     let mut used: Vec<usize> = given
         .filter(|(_, amount)| **amount > 0.0)
         .map(|(resource, _)| *resource as usize / dimensions)
