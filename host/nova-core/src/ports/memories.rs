@@ -99,6 +99,15 @@ pub struct PendingEpisodes {
     pub oldest: Timestamp,
 }
 
+/// What a search by keywords looks for.
+#[derive(Clone, Copy, Debug)]
+pub enum Words<'a> {
+    /// One word of the text at least.
+    Any(&'a str),
+    /// All words of one group at least.
+    Groups(&'a [Vec<String>]),
+}
+
 /// Reads of memories.
 pub trait MemoryReads {
     /// One memory, merged and expired ones too.
@@ -122,12 +131,12 @@ pub trait MemoryReads {
         content_hash: &[u8; 32],
         since: Timestamp,
     ) -> Result<Option<Memory>>;
-    /// Memories that pass and match one of the words of `text`, best first, each with its BM25 score
-    /// (higher is better); at most `limit`. Reads what is committed.
+    /// Memories that pass and have the words, each with its BM25 score (higher is better): best first, of
+    /// [`Words::Groups`] oldest first; at most `limit`. Reads what is committed.
     fn keyword_search(
         &self,
         domain: &Domain,
-        text: &str,
+        words: Words<'_>,
         filter: &MemoryFilter,
         now: Timestamp,
         limit: usize,

@@ -27,7 +27,7 @@ pub use idempotency::{IdempotencyReads, IdempotencyRecord, IdempotencyWrites, Ke
 pub use leases::{LeaseReads, LeaseWrites};
 pub use memories::{
     CLIENT_MODEL, MemoryFilter, MemoryPart, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites,
-    PendingEpisodes, StoredMemory,
+    PendingEpisodes, StoredMemory, Words,
 };
 pub use memory_index::{
     Embedder, Hit, IndexProgress, IndexQuery, LegScores, MemoryIndex, MemoryPorts, Ranking,

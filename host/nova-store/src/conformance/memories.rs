@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nova_core::ports::{
     CLIENT_MODEL, Datastore, DatastoreExt as _, MemoryFilter, MemoryPart, MemoryVector, ReadCost,
-    ReadTx, StoredMemory, WriteTx,
+    ReadTx, StoredMemory, Words, WriteTx,
 };
 use nova_core::{AgentId, Memory, MemoryId, MemoryLayer, MetadataFilter, Timestamp};
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ async fn found(store: &Arc<dyn Datastore>, home: &str, text: &str, filter: Value
         ..MemoryFilter::default()
     };
     let found = read(store, move |tx| {
-        tx.keyword_search(&home, &text, &filter, now(), 10)
+        tx.keyword_search(&home, Words::Any(&text), &filter, now(), 10)
     })
     .await;
     assert!(found.iter().all(|(_, score)| *score > 0.0));
@@ -132,6 +132,15 @@ pub async fn words_find_what_passes(store: &Arc<dyn Datastore>) {
     let one = found(store, "d", "dog", json!({"n": {"lt": 2}})).await;
     assert_eq!(one, ["the dog sleeps"]);
     assert!(found(store, "d", "!!", json!({})).await.is_empty());
+    let groups = [vec!["cat", "dog"], vec!["dog", "unicorn"], vec!["!"]];
+    let groups = groups.map(|g| g.into_iter().map(str::to_owned).collect::<Vec<_>>());
+    let whole = read(store, move |tx| {
+        let (home, filter) = (samples::domain("d"), MemoryFilter::default());
+        tx.keyword_search(&home, Words::Groups(&groups), &filter, now(), 10)
+    })
+    .await;
+    let texts: Vec<String> = whole.into_iter().map(|(m, _)| m.text()).collect();
+    assert_eq!(texts, ["a dog and a cat"], "all words of one group");
     let id = all[0].memory_id;
     let gone = write(store, move |tx| tx.delete_memory(&samples::domain("d"), id)).await;
     assert!(gone);

@@ -24,11 +24,9 @@ macro_rules! select {
 pub(super) use select;
 
 /// Columns of [`from_row`]; what a statement adds comes after them.
-const COLUMNS: usize = 19;
-/// Words of a query that are looked for; more are left out.
-const QUERY_WORDS_MAX: usize = 64;
+pub(super) const COLUMNS: usize = 19;
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Memory> {
+pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Memory> {
     let mut c = Columns::of(row);
     Ok(Memory {
         memory_id: c.uuid(MemoryId)?,
@@ -100,13 +98,13 @@ fn vectors(tx: &Tx<'_, '_>, position: i64) -> Result<Vec<MemoryVector>> {
 }
 
 /// The conditions of a filter that columns can answer; metadata is looked at row by row.
-struct Conditions {
-    sql: String,
-    values: Vec<Box<dyn ToSql>>,
+pub(super) struct Conditions {
+    pub(super) sql: String,
+    pub(super) values: Vec<Box<dyn ToSql>>,
 }
 
 impl Conditions {
-    fn of(domain: &Domain, filter: &MemoryFilter, now: Timestamp) -> Self {
+    pub(super) fn of(domain: &Domain, filter: &MemoryFilter, now: Timestamp) -> Self {
         let mut it = Self {
             sql: "domain = ? AND merged_into IS NULL AND (expires_ms IS NULL OR expires_ms > ?)"
                 .to_owned(),
@@ -181,43 +179,6 @@ pub(super) fn by_content(
         since.millis()
     ];
     tx.one(BY_CONTENT, key, from_row)
-}
-
-/// The words of a text as a query of the full-text index: one of them must occur.
-fn match_any(text: &str) -> Option<String> {
-    let words = text.split(|c: char| !c.is_alphanumeric());
-    let words: Vec<String> = words
-        .filter(|w| !w.is_empty())
-        .take(QUERY_WORDS_MAX)
-        .map(|w| format!("\"{w}\""))
-        .collect();
-    (!words.is_empty()).then(|| words.join(" OR "))
-}
-
-pub(super) fn search(
-    tx: &Tx<'_, '_>,
-    domain: &Domain,
-    text: &str,
-    filter: &MemoryFilter,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Vec<(Memory, f64)>> {
-    let Some(query) = match_any(text) else {
-        return Ok(Vec::new());
-    };
-    let Conditions { sql, values } = Conditions::of(domain, filter, now);
-    let columns = select!("").trim_end_matches(" FROM ");
-    let text = format!(
-        "{columns}, -bm25(memory_words) FROM memory_words CROSS JOIN memories ON position = memory_words.rowid \
-         WHERE memory_words MATCH ? AND {sql} ORDER BY rank"
-    );
-    let params = [&query as &dyn ToSql]
-        .into_iter()
-        .chain(values.iter().map(|v| &**v));
-    let params: Vec<&dyn ToSql> = params.collect();
-    let read = |row: &Row<'_>| Ok((from_row(row)?, row.get::<_, f64>(COLUMNS)?));
-    let keep = |(memory, _): &(Memory, f64)| filter.metadata.matches(&memory.metadata);
-    tx.first_of(&text, params.as_slice(), read, keep, limit)
 }
 
 pub(super) fn after(tx: &Tx<'_, '_>, position: i64, limit: usize) -> Result<Vec<StoredMemory>> {
@@ -476,19 +437,6 @@ pub(super) fn delete(tx: &Tx<'_, '_>, domain: &Domain, id: MemoryId) -> Result<b
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn any_text_is_a_query() {
-        assert_eq!(
-            match_any("what's \"new\"?").as_deref(),
-            Some("\"what\" OR \"s\" OR \"new\"")
-        );
-        assert_eq!(
-            match_any("AND NOT NEAR( *"),
-            Some("\"AND\" OR \"NOT\" OR \"NEAR\"".to_owned())
-        );
-        assert_eq!(match_any("?!"), None);
-    }
 
     #[test]
     fn vectors_survive_packing() {

@@ -16,6 +16,7 @@ mod leases;
 mod listing;
 mod memories;
 mod memory_part;
+mod memory_words;
 mod open;
 mod readers;
 mod resources;

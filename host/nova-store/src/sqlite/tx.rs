@@ -7,7 +7,7 @@ use nova_core::ports::{
     AllocationFilter, IdempotencyReads, IdempotencyRecord, IdempotencyWrites, LeaseReads,
     LeaseWrites, MemoryFilter, MemoryPart, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites,
     Page, PageRequest, PendingEpisodes, ReadTx, RouteReads, RouteWrites, StoredMemory, TaskFilter,
-    WriteTx,
+    Words, WriteTx,
 };
 use nova_core::strategy::route::StoredRoute;
 use nova_core::{
@@ -20,7 +20,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, Statement};
 use super::kept::Kept;
 use super::{
     agents, allocations, events, flows, idempotency, keys, leases, memories, memory_part,
-    resources, strategies, tasks,
+    memory_words, resources, strategies, tasks,
 };
 use crate::error::{StoreError, sql};
 
@@ -344,12 +344,12 @@ impl MemoryReads for Tx<'_, '_> {
     fn keyword_search(
         &self,
         domain: &Domain,
-        text: &str,
+        words: Words<'_>,
         filter: &MemoryFilter,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<(Memory, f64)>> {
-        memories::search(self, domain, text, filter, now, limit)
+        memory_words::search(self, domain, words, filter, now, limit)
     }
     fn memories_after(&self, position: i64, limit: usize) -> Result<Vec<StoredMemory>> {
         memories::after(self, position, limit)

@@ -18,12 +18,12 @@ use super::MemoryService;
 use super::statement::Statement;
 use crate::domain::{AgentId, Domain, Memory, MemoryId, MemoryLayer, NewMemory, Timestamp};
 use crate::error::Result;
-use crate::ports::{MemoryFilter, MemoryVector, PendingEpisodes, StoredMemory, WriteTx};
+use crate::ports::{MemoryFilter, MemoryVector, PendingEpisodes, StoredMemory, Words, WriteTx};
 
 /// Episodes of one write job.
-const BATCH: usize = 100;
-/// Candidates looked at for each episode.
-const CANDIDATES: usize = 10;
+const BATCH: usize = 25;
+/// Candidates looked at for each episode and layer.
+const CANDIDATES: usize = 50;
 /// Sources that one record names at most; further ones are counted only.
 const PROVENANCE_MAX: usize = 1000;
 
@@ -167,9 +167,10 @@ impl Batch<'_> {
     fn take(&mut self, mut episode: StoredMemory) -> Result<()> {
         self.done.episodes += 1;
         let statement = Statement::of(&episode.memory);
-        let text = episode.memory.text();
-        let known = self.candidates(MemoryLayer::Semantic, &text, episode.memory.memory_id)?;
-        let earlier = self.candidates(MemoryLayer::Episodic, &text, episode.memory.memory_id)?;
+        let marks = statement.marks();
+        let known = self.known(&episode.memory, &statement, &marks)?;
+        let id = episode.memory.memory_id;
+        let earlier = self.candidates(MemoryLayer::Episodic, Words::Groups(&marks), id)?;
         let same = |of: &Memory| Statement::of(of).same_as(&statement);
         let twin = earlier
             .into_iter()
@@ -203,17 +204,39 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// The agent's records of a layer that share words with a text, best first.
-    fn candidates(&self, layer: MemoryLayer, text: &str, not: MemoryId) -> Result<Vec<Memory>> {
+    /// The agent's knowledge that says the same as an episode, or whose place it may take.
+    fn known(
+        &self,
+        episode: &Memory,
+        statement: &Statement,
+        marks: &[Vec<String>],
+    ) -> Result<Vec<Memory>> {
+        let layer = MemoryLayer::Semantic;
+        if statement.names_fact() {
+            // The fact stands in the metadata; what was said of it may be worded in any way.
+            let text: String = episode.text().chars().take(1000).collect();
+            return self.candidates(layer, Words::Any(&text), episode.memory_id);
+        }
+        let mut groups = marks.to_vec();
+        groups.extend(statement.subject().cloned());
+        self.candidates(layer, Words::Groups(&groups), episode.memory_id)
+    }
+
+    /// The agent's records of a layer that have the words.
+    fn candidates(
+        &self,
+        layer: MemoryLayer,
+        words: Words<'_>,
+        not: MemoryId,
+    ) -> Result<Vec<Memory>> {
         let filter = MemoryFilter {
             layer: Some(layer),
             agent_id: self.agent.cloned(),
             ..MemoryFilter::default()
         };
-        let text: String = text.chars().take(1000).collect();
         let found =
             self.tx
-                .keyword_search(self.domain, &text, &filter, self.now, CANDIDATES + 1)?;
+                .keyword_search(self.domain, words, &filter, self.now, CANDIDATES + 1)?;
         // An agent's statements are its own: nobody's are compared with nobody's.
         Ok(found
             .into_iter()

@@ -8,6 +8,7 @@ use crate::domain::{Domain, Memory, MemoryId};
 use crate::error::{Error, Result};
 use crate::ports::{
     CLIENT_MODEL, DatastoreExt, Hit, IndexQuery, LegScores, MemoryFilter, ReadCost, SearchMode,
+    Words,
 };
 
 /// Longest query, in bytes.
@@ -157,7 +158,7 @@ impl MemoryService {
             .ports
             .store
             .read(ReadCost::Scan, move |tx| {
-                tx.keyword_search(&domain, &text, &filter, now, limit)
+                tx.keyword_search(&domain, Words::Any(&text), &filter, now, limit)
             })
             .await?;
         let mut matches: Vec<Found> = found

@@ -6,6 +6,7 @@
 //! carry the same `fact` in their metadata, or say something else with the same subject and verb
 //! ("Ann lives in Bonn", "Ann lives in Kiel").
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -69,6 +70,32 @@ impl Statement {
             stem,
             fact,
         }
+    }
+
+    /// Groups of words, of which whatever says the same has one whole group.
+    ///
+    /// Of n words it may lack m = ⌊(1 − [`SAME_WORDS`]) n⌋; so of m + 1 groups it lacks no word of one at
+    /// least (the pigeonhole principle of similarity joins: Xiao et al., "Efficient Similarity Joins for Near
+    /// Duplicate Detection", WWW 2008, §3). Long words, which are rare, are spread over the groups.
+    pub(super) fn marks(&self) -> Vec<Vec<String>> {
+        let mut words: Vec<&String> = self.words.iter().collect();
+        words.sort_by_key(|w| (Reverse(w.len()), *w));
+        let lacking = ((1.0 - SAME_WORDS) * words.len() as f64 + 1e-9).floor() as usize;
+        let mut groups = vec![Vec::new(); lacking + 1];
+        for (n, word) in words.into_iter().enumerate() {
+            groups[n % (lacking + 1)].push(word.clone());
+        }
+        groups
+    }
+
+    /// The words that whatever this takes the place of has in common with it; none where anything may be.
+    pub(super) fn subject(&self) -> Option<&Vec<String>> {
+        self.stem.as_ref()
+    }
+
+    /// Whether it names the fact that it states.
+    pub(super) fn names_fact(&self) -> bool {
+        self.fact.is_some()
     }
 
     /// Whether both say the same.
@@ -136,6 +163,31 @@ mod tests {
         for (a, b, same) in cases {
             assert_eq!(statement(a).same_as(&statement(b)), same, "{a} / {b}");
         }
+    }
+
+    #[test]
+    fn what_says_the_same_has_a_whole_group_of_marks() {
+        let ten = "alpha bravo charlie delta echo foxtrot golf hotel india juliett";
+        for (text, other) in [
+            ("green tea", "tea, green"),
+            (
+                ten,
+                "alpha bravo charlie delta echo foxtrot golf hotel india kilo",
+            ),
+            (
+                ten,
+                "juliett hotel golf foxtrot echo delta charlie bravo alpha",
+            ),
+        ] {
+            let (one, two) = (statement(text), statement(other));
+            assert!(one.same_as(&two), "{text} / {other}");
+            for (a, b) in [(&one, &two), (&two, &one)] {
+                let whole = |group: &Vec<String>| group.iter().all(|w| b.words.contains(w));
+                assert!(a.marks().iter().any(whole), "{text} / {other}");
+            }
+        }
+        let all: usize = statement(ten).marks().iter().map(Vec::len).sum();
+        assert_eq!(all, 10);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::domain::{AgentId, Domain, Memory, MemoryId, MemoryLayer, Timestamp};
 use crate::error::{Error, Result};
 use crate::ports::{
     CLIENT_MODEL, MemoryFilter, MemoryPart, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites,
-    Page, PageRequest, PendingEpisodes, StoredMemory,
+    Page, PageRequest, PendingEpisodes, StoredMemory, Words,
 };
 
 /// A memory with what the datastore keeps beside it.
@@ -109,12 +109,11 @@ impl MemoryReads for State {
     fn keyword_search(
         &self,
         domain: &Domain,
-        text: &str,
+        sought: Words<'_>,
         filter: &MemoryFilter,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<(Memory, f64)>> {
-        let asked = words(text);
         let rows = self
             .memories
             .all(|r| r.memory.domain == *domain && filter.matches(&r.memory, now));
@@ -122,7 +121,14 @@ impl MemoryReads for State {
             .into_iter()
             .map(|r| {
                 let has = words(&r.memory.text());
-                let score = asked.iter().filter(|w| has.contains(w)).count();
+                let holds = |group: &Vec<String>| {
+                    let mut parts = group.iter().flat_map(|w| words(w));
+                    !group.is_empty() && parts.all(|w| has.contains(&w))
+                };
+                let score = match sought {
+                    Words::Any(text) => words(text).iter().filter(|w| has.contains(w)).count(),
+                    Words::Groups(groups) => usize::from(groups.iter().any(holds)),
+                };
                 (r.memory, score as f64)
             })
             .filter(|(_, score)| *score > 0.0)
