@@ -63,3 +63,25 @@ fn the_previous_revision_answers_for_one_that_fails_and_its_breaker_spares_it() 
         assert!(metrics.contains(name), "{name}");
     }
 }
+
+#[test]
+fn the_simplest_shipped_plugin_answers_when_the_configured_one_fails() {
+    let daemon = Daemon::with(Options {
+        env: vec![(
+            "NOVA_STRATEGIES__FLOW_OPTIMIZER".to_owned(),
+            "misbehaver".to_owned(),
+        )],
+        files: vec![("misbehaver.wasm".to_owned(), fixture("misbehaver"))],
+        ..Options::default()
+    });
+    let flow = diamond(&daemon);
+    let path = format!("/api/orchestration/flows/{flow}/optimize");
+    let trap = json!({"parameters": {"misbehave": "trap"}});
+    let answer = daemon.post(&path, trap).expect(200);
+    let strategy = &answer["strategy"];
+    assert_eq!(
+        (&strategy["plugin"], &strategy["route"]),
+        (&json!("heft"), &json!("fallback")),
+        "{strategy}"
+    );
+}

@@ -69,8 +69,8 @@ impl Snapshot {
         (revision.kind == kind && trial.takes(call)).then_some(revision)
     }
 
-    /// Who is asked after those that were: an earlier good revision of the routed plugin, then the
-    /// plugin that the configuration names, then an earlier revision of that.
+    /// Who is asked after those that were: the revision before, of the routed plugin, then the
+    /// plugin that the configuration names, then the revision before of that, then the simplest shipped one.
     pub(crate) fn fallback(
         &self,
         kind: Kind,
@@ -79,12 +79,12 @@ impl Snapshot {
     ) -> Option<Candidate> {
         let routed = self.rule(kind, call).map(|(name, _)| name);
         let configured = self.configured.get(&kind).map(String::as_str);
-        let plugins = [routed, configured.filter(|name| routed != Some(name))];
-        plugins
+        let last = Some(kind.last_resort());
+        [routed, configured, last]
             .into_iter()
             .flatten()
             .filter_map(|name| self.plugin(name))
-            .flat_map(|plugin| plugin.current.iter().chain(&plugin.previous))
+            .flat_map(|plugin| plugin.current.iter().chain(plugin.previous.first()))
             .find(|revision| {
                 revision.kind == kind && !tried.iter().any(|t| Arc::ptr_eq(t, revision))
             })

@@ -45,6 +45,15 @@ impl Kind {
         }
     }
 
+    /// The simplest shipped plugin of the kind: it is asked last, when all others have failed.
+    pub fn last_resort(self) -> &'static str {
+        match self {
+            Self::FlowOptimizer => "heft",
+            Self::ResourceAllocator => "drf",
+            Self::AnalyticsProcessor => "pulse",
+        }
+    }
+
     /// The kind of that name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|k| k.as_str() == text)
