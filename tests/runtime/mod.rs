@@ -11,5 +11,6 @@ mod lifecycle;
 mod observability;
 mod replay;
 mod rollback;
+mod signatures;
 mod swap;
 mod transport;

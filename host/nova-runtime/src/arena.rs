@@ -140,12 +140,12 @@ impl Arena {
         ))
     }
 
-    /// Loads and probes as before a swap.
+    /// Loads and probes as before a swap, signed or not: what is tried out does not serve.
     async fn load(&self, source: &Source, instead_of: Option<&Runner>) -> Result<Arc<Runner>> {
-        let mut loaded = match self.loader.load(source, None, &[]).await {
+        let mut loaded = match self.loader.try_out(source).await {
             Outcome::Loaded(loaded) => loaded,
             Outcome::Refused { refused, .. } => return Err(refuse(&refused)),
-            Outcome::Unchanged | Outcome::Moved | Outcome::Withheld => {
+            Outcome::Unchanged { .. } | Outcome::Moved | Outcome::Withheld => {
                 return Err(Error::conflict(
                     "the candidate's file changed while it was read; try again",
                     json!({"file": source.file()}),

@@ -82,7 +82,7 @@ pub async fn check_file(path: &Path, config: &RuntimeConfig) -> Result<CheckRepo
         inspection,
         times,
         outcome,
-    } = loader.examine(&source, None, &[]).await;
+    } = loader.examine(&source).await;
     let mut report = CheckReport {
         file: source.file(),
         name: source.name,
@@ -115,7 +115,7 @@ pub async fn check_file(path: &Path, config: &RuntimeConfig) -> Result<CheckRepo
                 reason: refused.reason,
             };
         }
-        Outcome::Moved | Outcome::Unchanged | Outcome::Withheld => {
+        Outcome::Moved | Outcome::Unchanged { .. } | Outcome::Withheld => {
             let reason = "the file changed while it was read".to_owned();
             report.verdict = Verdict::Refused {
                 stage: Stage::Read,

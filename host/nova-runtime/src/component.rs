@@ -64,6 +64,8 @@ pub enum Stage {
     Read,
     /// `plugin.toml` is wrong.
     Manifest,
+    /// None of the configured keys has signed the component.
+    Signature,
     /// The file is no component, or of no kind that fits.
     Component,
     /// It needs what is not offered.
@@ -80,6 +82,7 @@ impl Stage {
         match self {
             Self::Read => "read",
             Self::Manifest => "manifest",
+            Self::Signature => "signature",
             Self::Component => "component",
             Self::Imports => "imports",
             Self::Compile => "compile",
@@ -130,17 +133,24 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
+impl Inspection {
+    /// Of bytes that nobody has looked into.
+    pub(crate) fn unread(bytes: &[u8]) -> Self {
+        Self {
+            digest: digest(bytes),
+            size_bytes: bytes.len() as u64,
+            kind: None,
+            track: None,
+            imports: Vec::new(),
+            exports: Vec::new(),
+            refused: None,
+        }
+    }
+}
+
 /// Says what these bytes are.
 pub fn inspect(bytes: &[u8]) -> Inspection {
-    let mut found = Inspection {
-        digest: digest(bytes),
-        size_bytes: bytes.len() as u64,
-        kind: None,
-        track: None,
-        imports: Vec::new(),
-        exports: Vec::new(),
-        refused: None,
-    };
+    let mut found = Inspection::unread(bytes);
     found.refused = read(bytes, &mut found)
         .and_then(|()| recognize(&mut found))
         .and_then(|()| imports_offered(&found.imports))

@@ -11,6 +11,7 @@ use nova_core::ports::runtime::PluginLimits;
 use nova_core::strategy::Kind;
 
 use crate::breaker::BreakerConfig;
+use crate::signature::Signers;
 
 /// Limits of a plugin whose manifest sets none.
 pub const DEFAULT_LIMITS: PluginLimits = PluginLimits {
@@ -69,6 +70,8 @@ pub struct RuntimeConfig {
     pub scan_interval_ms: u64,
     /// Largest component that is read, in bytes.
     pub max_file_bytes: u64,
+    /// Whose signatures let a component serve; none = components need not be signed.
+    pub signers: Signers,
     /// A deleted plugin serves for this long, in case it is being replaced.
     pub retire_grace_ms: u64,
     /// How long a replaced revision may take to finish its calls before a warning is logged.
@@ -100,6 +103,7 @@ impl Default for RuntimeConfig {
             settle_ms: 50,
             scan_interval_ms: 1000,
             max_file_bytes: 64 << 20,
+            signers: Signers::default(),
             retire_grace_ms: 2000,
             drain_deadline_ms: 10_000,
             kept_revisions: 2,

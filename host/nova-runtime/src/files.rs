@@ -1,6 +1,7 @@
 //! The plugin directory: which plugins lie in it, and when a file has changed.
 //!
-//! Layout: `<dir>/<name>/plugin.toml` with its component beside it, or `<dir>/<name>.wasm`. Names that
+//! Layout: `<dir>/<name>/plugin.toml` with its component beside it, or `<dir>/<name>.wasm`; beside a
+//! component its signature, `<component>.sig`. Names that
 //! begin with a dot and names that end in `.tmp` are somebody's unfinished business. Symbolic
 //! links are followed.
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::manifest;
+use crate::signature::beside;
 
 /// Plugins that a directory may hold; more are not looked at.
 const PLUGINS_MAX: usize = 256;
@@ -25,6 +27,8 @@ pub(crate) struct Source {
     pub(crate) manifest: Option<PathBuf>,
     /// None: the manifest does not say, or is wrong.
     pub(crate) component: Option<PathBuf>,
+    /// Where the component's signature lies, if it has one.
+    pub(crate) signature: Option<PathBuf>,
     /// A lone component of the same name, which the folder hides.
     pub(crate) hidden: Option<PathBuf>,
 }
@@ -35,6 +39,7 @@ pub(crate) struct Stamp {
     manifest: Option<FileStamp>,
     /// None: there is no such file.
     pub(crate) component: Option<FileStamp>,
+    signature: Option<FileStamp>,
 }
 
 /// What changes when a file does: the kernel keeps `changed`, nobody can set it back.
@@ -57,6 +62,7 @@ impl Source {
             name,
             manifest: None,
             component: Some(path.to_owned()),
+            signature: Some(beside(path)),
             hidden: None,
         }
     }
@@ -75,6 +81,7 @@ impl Source {
         Self {
             name,
             manifest: Some(manifest),
+            signature: component.as_deref().map(beside),
             component,
             hidden: None,
         }
@@ -87,12 +94,20 @@ impl Source {
             .unwrap_or_default()
     }
 
+    /// Where its signature would be, for who looks for it.
+    pub(crate) fn file_of_signature(&self) -> String {
+        let path = self.signature.as_deref().and_then(Path::file_name);
+        path.map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+
     /// The state of its files now.
     pub(crate) fn stamp(&self) -> Stamp {
         let of = |path: &Option<PathBuf>| path.as_deref().and_then(FileStamp::of);
         Stamp {
             manifest: of(&self.manifest),
             component: of(&self.component),
+            signature: of(&self.signature),
         }
     }
 
@@ -109,6 +124,7 @@ impl Stamp {
             .manifest
             .iter()
             .chain(&self.component)
+            .chain(&self.signature)
             .map(|file| file.changed)
             .max()?;
         let at = Duration::new(u64::try_from(s).ok()?, u32::try_from(ns).ok()?);
@@ -245,6 +261,9 @@ mod tests {
         assert_ne!(second, first, "written in place");
         fs::write(dir.path().join("q"), "two").unwrap();
         fs::rename(dir.path().join("q"), &path).unwrap();
-        assert_ne!(source.stamp(), second, "renamed over");
+        let third = source.stamp();
+        assert_ne!(third, second, "renamed over");
+        fs::write(dir.path().join("p.wasm.sig"), "signed").unwrap();
+        assert_ne!(source.stamp(), third, "a signature came");
     }
 }

@@ -24,7 +24,12 @@ pub(crate) struct Origin {
     pub(crate) bytes: Arc<Vec<u8>>,
     /// The text of its `plugin.toml`; none = a lone component.
     pub(crate) manifest: Option<String>,
+    /// The text of the component's signature.
+    pub(crate) signature: Option<String>,
 }
+
+/// A file's name and what is in it.
+type NewFile = (String, Arc<Vec<u8>>);
 
 #[derive(Clone, Default, Serialize, Deserialize)]
 struct Index {
@@ -50,6 +55,23 @@ impl Entry {
     fn component(&self) -> String {
         let hex = self.digest.strip_prefix("sha256:").unwrap_or(&self.digest);
         format!("{hex}.wasm")
+    }
+
+    fn signature(&self) -> String {
+        format!("{}.sig", self.component())
+    }
+
+    /// What is to be written of it.
+    fn files(&self, origin: Origin) -> Vec<NewFile> {
+        let mut files = vec![(self.component(), origin.bytes)];
+        files.extend(self.signed(origin.signature));
+        let manifest = self.manifest().zip(origin.manifest);
+        files.extend(manifest.map(|(file, text)| (file, Arc::new(text.into_bytes()))));
+        files
+    }
+
+    fn signed(&self, signature: Option<String>) -> Option<NewFile> {
+        Some((self.signature(), Arc::new(signature?.into_bytes())))
     }
 
     fn manifest(&self) -> Option<String> {
@@ -121,6 +143,7 @@ impl Kept {
             name: name.to_owned(),
             manifest: entry.manifest().map(|file| dir.join(file)),
             component: Some(dir.join(entry.component())),
+            signature: Some(dir.join(entry.signature())),
             hidden: None,
         }
     }
@@ -167,7 +190,7 @@ impl Kept {
             let newest = index.revisions.first().map(|e| e.revision);
             index.rolled_back = (newest != Some(serving)).then_some(note);
         }
-        self.write(name, None)
+        self.write(name, &[])
     }
 
     /// Keeps a revision and gives its number: a known one's own, else the next. Written aside, by a
@@ -181,9 +204,11 @@ impl Kept {
         if let Some(newest) = index.revisions.first_mut().filter(same) {
             let (number, was_withdrawn) = (newest.revision, newest.withdrawn);
             newest.withdrawn = false;
+            // It may be signed by now, or by another key.
+            let files: Vec<_> = newest.signed(origin.signature).into_iter().collect();
             drop(all);
-            if was_withdrawn {
-                self.write_aside(name, None);
+            if was_withdrawn || !files.is_empty() {
+                self.write_aside(name, files);
             }
             return number;
         }
@@ -196,11 +221,24 @@ impl Kept {
             manifest: origin.manifest.clone(),
             withdrawn: false,
         };
-        index.revisions.insert(0, entry.clone());
+        let files = entry.files(origin);
+        index.revisions.insert(0, entry);
         index.revisions.truncate(self.limit);
         drop(all);
-        self.write_aside(name, Some((entry, origin)));
+        self.write_aside(name, files);
         revision
+    }
+
+    /// A signature that came after its component.
+    pub(crate) fn sign(self: &Arc<Self>, name: &str, digest: &str, signature: String) {
+        let index = self.index.lock();
+        let mut entries = index.get(name).into_iter().flat_map(|i| &i.revisions);
+        let entry = entries.find(|e| e.digest == digest);
+        let file = entry.and_then(|entry| entry.signed(Some(signature)));
+        drop(index);
+        if let Some(file) = file {
+            self.write_aside(name, vec![file]);
+        }
     }
 
     /// The number of what serves after a start, which is kept already.
@@ -212,10 +250,10 @@ impl Kept {
             .map(|e| e.revision)
     }
 
-    fn write_aside(self: &Arc<Self>, name: &str, new: Option<(Entry, Origin)>) {
+    fn write_aside(self: &Arc<Self>, name: &str, new: Vec<NewFile>) {
         let (this, name) = (Arc::clone(self), name.to_owned());
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = this.write(&name, new) {
+            if let Err(error) = this.write(&name, &new) {
                 tracing::warn!(plugin = name, %error, "revisions cannot be kept for a restart");
             }
         });
@@ -241,25 +279,22 @@ impl Kept {
         });
     }
 
-    fn write(&self, name: &str, new: Option<(Entry, Origin)>) -> io::Result<()> {
+    fn write(&self, name: &str, new: &[NewFile]) -> io::Result<()> {
         let _writing = self.writing.lock();
         let Some(index) = self.index.lock().get(name).cloned() else {
             return Ok(()); // Removed meanwhile.
         };
         let dir = self.dir.join(name);
         fs::create_dir_all(&dir)?;
-        if let Some((entry, origin)) = new {
-            put(&dir, &entry.component(), &origin.bytes)?;
-            if let (Some(file), Some(text)) = (entry.manifest(), &origin.manifest) {
-                put(&dir, &file, text.as_bytes())?;
-            }
+        for (file, bytes) in new {
+            put(&dir, file, bytes)?;
         }
         let text = serde_json::to_vec(&index).map_err(io::Error::other)?;
         put(&dir, INDEX, &text)?;
         File::open(&dir)?.sync_all()?;
         let mut used = BTreeSet::from([INDEX.to_owned()]);
         for entry in &index.revisions {
-            used.insert(entry.component());
+            used.extend([entry.component(), entry.signature()]);
             used.extend(entry.manifest());
         }
         for file in fs::read_dir(&dir)? {
@@ -272,8 +307,11 @@ impl Kept {
     }
 }
 
-/// Written whole or not at all, also when the machine stops on the way.
+/// Written whole or not at all, also when the machine stops on the way; what is there already stays.
 fn put(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    if fs::read(dir.join(name)).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
@@ -290,6 +328,7 @@ mod tests {
         Origin {
             bytes: Arc::new(bytes.to_vec()),
             manifest: Some(format!("file = '{}'", bytes.len())),
+            signature: Some("signed".to_owned()),
         }
     }
 
@@ -319,7 +358,9 @@ mod tests {
         let files = fs::read_dir(home.path().join("revisions/p"))
             .unwrap()
             .count();
-        assert_eq!(files, 5, "two of each, and the index");
+        assert_eq!(files, 7, "two of each, and the index");
+        let signed = sources[0].signature.as_ref().unwrap();
+        assert_eq!(fs::read_to_string(signed).unwrap(), "signed");
         assert_eq!(kept.names(), ["p"]);
 
         let note = RolledBack {

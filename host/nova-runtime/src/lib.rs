@@ -55,6 +55,9 @@ mod loader;
 mod manifest;
 mod orders;
 mod probe;
+mod signature;
+mod swap;
+mod upload;
 mod watch;
 mod workbench;
 
@@ -71,4 +74,5 @@ pub use error::{EngineError, RuntimeError};
 pub use events::{PluginChange, PluginEvent};
 pub use probe::ProbeTime;
 pub use runtime::Runtime;
+pub use signature::{Signers, beside as signature_file};
 pub use workbench::{Measured, Tool, Workbench};

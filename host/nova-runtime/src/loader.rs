@@ -1,6 +1,6 @@
 //! Loading: from a file to a revision that could serve.
 //!
-//! Steps: read, digest, validate, decode, compile (or take the kept artifact), link, probe. Off
+//! Steps: read, digest, check the signature, validate, decode, compile (or take the kept artifact), link, probe. Off
 //! the request path: what blocks runs on blocking threads, and a few loads at a time. Touches
 //! nothing that serves; the caller swaps.
 
@@ -26,13 +26,17 @@ use crate::kept::Origin;
 use crate::manifest::{self, Manifest};
 use crate::probe::{ProbeTime, probe};
 use crate::registry::{Loaded, Revision};
+use crate::signature;
 
 /// How a load ended.
 pub(crate) enum Outcome {
     /// It may serve.
     Loaded(Box<Loaded>),
     /// It is what already serves.
-    Unchanged,
+    Unchanged {
+        /// The text of its signature, where it has one.
+        signature: Option<String>,
+    },
     /// It is what was taken back.
     Withheld,
     /// It changed while it was read: to be loaded again once it has settled.
@@ -48,6 +52,7 @@ pub(crate) enum Outcome {
 /// Why the steps of a load ended early.
 enum Halt {
     Moved,
+    Unchanged(Option<String>),
     Withheld,
     Refused(Refused),
 }
@@ -64,6 +69,15 @@ struct Sound {
     manifest: Manifest,
     inspection: Inspection,
     kind: Kind,
+}
+
+/// What is to become of a component.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// It is to serve: where signers are configured, one of them must have signed it.
+    Serve,
+    /// It is asked beside the traffic: anybody's may be.
+    TryOut,
 }
 
 /// What probing found beside the revision, for the report of `nova plugin check`.
@@ -104,29 +118,43 @@ impl Loader {
         serving: Option<&Arc<Revision>>,
         withdrawn: &[(String, Option<String>)],
     ) -> Outcome {
-        self.examine(source, serving, withdrawn).await.outcome
+        self.steps(source, serving, withdrawn, Purpose::Serve)
+            .await
+            .outcome
     }
 
-    /// As [`Loader::load`], with all that was found out.
-    pub(crate) async fn examine(
+    /// Loads what is not to serve.
+    pub(crate) async fn try_out(self: &Arc<Self>, source: &Source) -> Outcome {
+        self.steps(source, None, &[], Purpose::TryOut).await.outcome
+    }
+
+    /// As [`Loader::load`] of a new plugin, with all that was found out.
+    pub(crate) async fn examine(self: &Arc<Self>, source: &Source) -> Examined {
+        self.steps(source, None, &[], Purpose::Serve).await
+    }
+
+    async fn steps(
         self: &Arc<Self>,
         source: &Source,
         serving: Option<&Arc<Revision>>,
         withdrawn: &[(String, Option<String>)],
+        purpose: Purpose,
     ) -> Examined {
         let _turn = self.turns.acquire().await;
         let began = Instant::now();
         let mut found = Examined {
             inspection: None,
             times: Vec::new(),
-            outcome: Outcome::Unchanged,
+            outcome: Outcome::Moved,
         };
-        let result = self
-            .steps(source, serving, withdrawn, began, &mut found)
-            .await;
+        let read = self.read_settled(source, purpose, &mut found).await;
+        let result = match read.and_then(|read| judge(source, read, serving, withdrawn)) {
+            Ok(sound) => self.make(source, sound, began, &mut found).await,
+            Err(halt) => Err(halt),
+        };
         found.outcome = match result {
-            Ok(Some(loaded)) => Outcome::Loaded(Box::new(loaded)),
-            Ok(None) => Outcome::Unchanged,
+            Ok(loaded) => Outcome::Loaded(Box::new(loaded)),
+            Err(Halt::Unchanged(signature)) => Outcome::Unchanged { signature },
             Err(Halt::Moved) => Outcome::Moved,
             Err(Halt::Withheld) => Outcome::Withheld,
             Err(Halt::Refused(refused)) => {
@@ -141,48 +169,39 @@ impl Loader {
         found
     }
 
-    async fn steps(
+    /// Reads files that do not change meanwhile.
+    async fn read_settled(
         self: &Arc<Self>,
         source: &Source,
-        serving: Option<&Arc<Revision>>,
-        withdrawn: &[(String, Option<String>)],
-        began: Instant,
+        purpose: Purpose,
         found: &mut Examined,
-    ) -> Result<Option<Loaded>, Halt> {
+    ) -> Result<Sound, Halt> {
         let (this, from) = (Arc::clone(self), source.clone());
         let read = move || {
             let before = from.stamp();
-            let read = this.read(&from);
+            let read = this.read(&from, purpose);
             Ok((from.stamp() == before).then_some(read))
         };
         let (inspection, read) = blocking(Stage::Read, read).await?.ok_or(Halt::Moved)?;
         found.inspection = inspection;
-        let read = read?;
+        Ok(read?)
+    }
+
+    /// Compiles and probes.
+    async fn make(
+        self: &Arc<Self>,
+        source: &Source,
+        sound: Sound,
+        began: Instant,
+        found: &mut Examined,
+    ) -> Result<Loaded, Halt> {
         let plugin = source.name.as_str();
-        let is_read = |(digest, manifest): &(String, Option<String>)| {
-            *digest == read.inspection.digest && *manifest == read.origin.manifest
-        };
-        if withdrawn.iter().any(is_read) {
-            return Err(Halt::Withheld);
-        }
-        if let Some(serving) = serving {
-            if is_same(serving, &read) {
-                return Ok(None);
-            }
-            if serving.kind != read.kind {
-                let reason = format!(
-                    "'{plugin}' serves as {}, the new file is a {}; remove the plugin first, or give it another name",
-                    serving.kind, read.kind
-                );
-                return Err(Refused::new(Stage::Component, reason).into());
-            }
-        }
         let Sound {
             origin,
             manifest,
             inspection,
             kind,
-        } = read;
+        } = sound;
         tracing::info!(plugin, %kind, digest = inspection.digest, size_bytes = inspection.size_bytes, "loading plugin");
 
         let (this, digest) = (Arc::clone(self), inspection.digest.clone());
@@ -226,7 +245,7 @@ impl Loader {
             elapsed_ms = ms(began),
             "plugin probed"
         );
-        Ok(Some(Loaded {
+        Ok(Loaded {
             unit,
             version: descriptor.version,
             summary: descriptor.summary,
@@ -237,11 +256,15 @@ impl Loader {
             load_ms: ms(began),
             from_cache,
             origin,
-        }))
+        })
     }
 
     /// Reads and decodes; blocks. What was seen of the component is given even when it is refused.
-    fn read(&self, source: &Source) -> (Option<Inspection>, Result<Sound, Refused>) {
+    fn read(
+        &self,
+        source: &Source,
+        purpose: Purpose,
+    ) -> (Option<Inspection>, Result<Sound, Refused>) {
         let (manifest, text) = match self.manifest(source) {
             Ok(read) => read,
             Err(refused) => return (None, Err(refused)),
@@ -249,6 +272,11 @@ impl Loader {
         let bytes = match self.component(source) {
             Ok(bytes) => bytes,
             Err(refused) => return (None, Err(refused)),
+        };
+        // What nobody has signed is not looked into.
+        let signature = match self.signature(source, &bytes, purpose) {
+            Ok(signature) => signature,
+            Err(refused) => return (Some(Inspection::unread(&bytes)), Err(refused)),
         };
         let inspection = inspect(&bytes);
         let read = match (&inspection.refused, inspection.kind) {
@@ -262,6 +290,7 @@ impl Loader {
                     origin: Origin {
                         bytes: Arc::new(bytes),
                         manifest: text,
+                        signature,
                     },
                     manifest,
                     inspection: inspection.clone(),
@@ -300,6 +329,34 @@ impl Loader {
         }
     }
 
+    /// The text of the component's signature, where it has one that can be read. Checked where it counts.
+    fn signature(
+        &self,
+        source: &Source,
+        component: &[u8],
+        purpose: Purpose,
+    ) -> Result<Option<String>, Refused> {
+        let signers = &self.config.signers;
+        let refuse = |reason: String| Refused::new(Stage::Signature, reason);
+        let text = match source.signature.as_deref() {
+            Some(path) if path.exists() => bounded(path, signature::MAX_BYTES)
+                .map_err(|refused| refused.reason)
+                .and_then(|bytes| {
+                    String::from_utf8(bytes).map_err(|_| format!("{} is not text", path.display()))
+                }),
+            _ => Err(format!(
+                "it is not signed: there is no {}",
+                source.file_of_signature()
+            )),
+        };
+        if purpose == Purpose::TryOut || !signers.are_asked_for() {
+            return Ok(text.ok());
+        }
+        let text = text.map_err(refuse)?;
+        signers.check(component, &text).map_err(refuse)?;
+        Ok(Some(text))
+    }
+
     /// Compiles, or takes the artifact, and links; blocks.
     fn compile(&self, bytes: &[u8], digest: &str, kind: Kind) -> Result<(Guest, bool), Refused> {
         let kept = self
@@ -323,6 +380,35 @@ impl Loader {
         }
         Ok((guest, from_cache))
     }
+}
+
+/// Whether a file that was read is to be compiled.
+fn judge(
+    source: &Source,
+    read: Sound,
+    serving: Option<&Arc<Revision>>,
+    withdrawn: &[(String, Option<String>)],
+) -> Result<Sound, Halt> {
+    let is_read = |(digest, manifest): &(String, Option<String>)| {
+        *digest == read.inspection.digest && *manifest == read.origin.manifest
+    };
+    if withdrawn.iter().any(is_read) {
+        return Err(Halt::Withheld);
+    }
+    let Some(serving) = serving else {
+        return Ok(read);
+    };
+    if is_same(serving, &read) {
+        return Err(Halt::Unchanged(read.origin.signature));
+    }
+    if serving.kind != read.kind {
+        let reason = format!(
+            "'{}' serves as {}, the new file is a {}; remove the plugin first, or give it another name",
+            source.name, serving.kind, read.kind
+        );
+        return Err(Refused::new(Stage::Component, reason).into());
+    }
+    Ok(read)
 }
 
 fn is_same(serving: &Revision, read: &Sound) -> bool {

@@ -4,24 +4,25 @@
 //! after the other. An upload takes the road of a file that is put into the directory, except
 //! that its file gets there only once it may serve.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
 use std::sync::Arc;
 
 use nova_core::Error;
 use nova_core::domain::{Clock, KeyId, SystemClock};
 use nova_core::ports::PluginStatus;
-use nova_core::ports::runtime::{RolledBack, ServingFrom};
+use nova_core::ports::runtime::{RolledBack, ServingFrom, Upload};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::component::{Refused, Stage, digest};
+use crate::component::{Refused, digest};
 use crate::events::PluginChange;
 use crate::files::Source;
 use crate::loader::Outcome;
 use crate::manifest;
 use crate::registry::Activated;
+use crate::signature::beside as signature_file;
+use crate::upload::{Parts, Place, unwritable};
 use crate::watch::{Ended, Loads, Watch};
 
 /// Where the answer goes.
@@ -54,7 +55,7 @@ pub(crate) struct RollBack {
 /// Serve these bytes.
 pub(crate) struct Install {
     pub(crate) plugin: String,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) upload: Upload,
     pub(crate) by: Option<KeyId>,
     pub(crate) reply: Reply<(bool, PluginStatus)>,
 }
@@ -224,7 +225,7 @@ impl Watch {
     pub(crate) fn install(&self, order: Install, loads: &mut Loads) {
         let Install {
             plugin,
-            bytes,
+            upload,
             by,
             reply,
         } = order;
@@ -238,24 +239,20 @@ impl Watch {
             .snapshot()
             .plugin(&plugin)
             .and_then(|plugin| plugin.current.clone());
-        let (loader, digest) = (Arc::clone(&self.loader), digest(&bytes));
+        let (loader, digest) = (Arc::clone(&self.loader), digest(&upload.component));
         loads.spawn(async move {
             let outcome = async {
-                let Some(target) = source.component.clone() else {
+                let Some(place) = Place::of(&source) else {
                     return Err(Error::conflict(
                         format!("the plugin.toml of '{plugin}' names no component file"),
                         json!({"plugin": plugin}),
                     ));
                 };
-                let part = blocking(move || write_aside(&target, &bytes)).await?;
-                let aside = Source {
-                    component: Some(part.path().to_owned()),
-                    ..source.clone()
-                };
+                let parts = blocking(move || Parts::write(place, &upload)).await?;
+                let aside = parts.source(&source);
                 let outcome = loader.load(&aside, serving.as_ref(), &[]).await;
-                if matches!(outcome, Outcome::Loaded(_) | Outcome::Unchanged) {
-                    let target = source.component.clone().unwrap_or_default();
-                    blocking(move || put_in_place(part, &target)).await?;
+                if matches!(outcome, Outcome::Loaded(_) | Outcome::Unchanged { .. }) {
+                    blocking(move || parts.put_in_place()).await?;
                 }
                 Ok(outcome)
             }
@@ -288,8 +285,8 @@ impl Watch {
                 self.activate(name, &source.file(), ServingFrom::Directory, *loaded);
                 self.status_of(name).map(|status| (!is_known, status))
             }
-            Ok(Outcome::Unchanged) => {
-                self.registry.unchanged(name, &source.file());
+            Ok(Outcome::Unchanged { signature }) => {
+                self.unchanged(&source, signature);
                 self.status_of(name).map(|status| (false, status))
             }
             Ok(Outcome::Refused { kind, refused, .. }) => {
@@ -332,9 +329,10 @@ impl Watch {
         }
         let folder = self.config.plugin_dir.join(name);
         let lone = self.config.plugin_dir.join(format!("{name}.wasm"));
-        let mut files = vec![lone];
+        let mut files = vec![signature_file(&lone), lone];
         if manifest::check_name(name).is_ok() && folder.join(manifest::FILE_NAME).is_file() {
-            files.extend(Source::folder(&folder).component);
+            let source = Source::folder(&folder);
+            files.extend(source.component.into_iter().chain(source.signature));
             files.push(folder.join(manifest::FILE_NAME));
         }
         for file in files {
@@ -373,39 +371,6 @@ impl Watch {
 enum Target {
     Memory(u64),
     Disk(u64, Source),
-}
-
-/// A file beside its later place, under a name that the watch does not look at.
-fn write_aside(target: &Path, bytes: &[u8]) -> nova_core::Result<tempfile::NamedTempFile> {
-    let dir = target.parent().map(Path::to_owned).unwrap_or_default();
-    let write = || {
-        let mut part = tempfile::Builder::new()
-            .prefix(".upload-")
-            .tempfile_in(&dir)?;
-        part.write_all(bytes)?;
-        part.as_file().sync_all()?;
-        Ok(part)
-    };
-    write().map_err(|error| unwritable(target, error))
-}
-
-fn put_in_place(part: tempfile::NamedTempFile, target: &PathBuf) -> nova_core::Result<()> {
-    let put = || {
-        part.persist(target).map_err(|error| error.error)?;
-        match target.parent() {
-            Some(dir) => File::open(dir)?.sync_all(),
-            None => Ok(()),
-        }
-    };
-    put().map_err(|error| unwritable(target, error))
-}
-
-fn unwritable(path: &Path, error: io::Error) -> Error {
-    tracing::error!(path = %path.display(), %error, "the plugin directory cannot be changed");
-    Error::conflict(
-        format!("the plugin directory cannot be changed: {}", error.kind()),
-        json!({"stage": Stage::Read.as_str()}),
-    )
 }
 
 async fn blocking<T: Send + 'static>(

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nova_core::domain::KeyId;
+use nova_core::ports::runtime::Upload;
 use nova_core::ports::{
     Call, Datastore, Decided, DecisionSink, PluginStatus, Readiness, StrategyRuntime,
 };
@@ -314,13 +315,13 @@ impl StrategyRuntime for Runtime {
     async fn install(
         &self,
         plugin: &str,
-        bytes: Vec<u8>,
+        upload: Upload,
         by: Option<KeyId>,
     ) -> nova_core::Result<(bool, PluginStatus)> {
         let plugin = plugin.to_owned();
         let install = |reply| Install {
             plugin,
-            bytes,
+            upload,
             by,
             reply,
         };

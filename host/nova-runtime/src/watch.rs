@@ -7,31 +7,25 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use metrics::counter;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use nova_core::domain::{Clock, SystemClock};
-use nova_core::ports::runtime::{Quarantine, ServingFrom};
-use nova_core::strategy::Kind;
+use nova_core::ports::runtime::ServingFrom;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::component::{Refused, Stage};
 use crate::config::RuntimeConfig;
-use crate::events::{Events, PluginChange};
+use crate::events::Events;
 use crate::files::{Source, Stamp, scan};
 use crate::kept::Kept;
 use crate::loader::{Loader, Outcome};
 use crate::orders::{Installed, Order, RollBack};
 use crate::processor::Processors;
-use crate::registry::{Activated, Loaded, Registry, Revision};
+use crate::registry::{Loaded, Registry};
 
 /// Pause after a notification: a copy makes hundreds of them.
 const DEBOUNCE: Duration = Duration::from_millis(10);
-/// How often a replaced revision's calls are counted.
-const DRAIN_POLL: Duration = Duration::from_millis(20);
 
 /// Keeps the registry in step with the directory.
 pub(crate) struct Watch {
@@ -259,7 +253,7 @@ impl Watch {
                             "a kept revision cannot serve"
                         );
                     }
-                    Outcome::Unchanged | Outcome::Withheld | Outcome::Moved => {}
+                    Outcome::Unchanged { .. } | Outcome::Withheld | Outcome::Moved => {}
                 }
             }
             Ended::Kept(name, None)
@@ -319,7 +313,7 @@ impl Watch {
             Outcome::Withheld => {
                 tracing::debug!(plugin = name, "the file is a revision that was taken back");
             }
-            Outcome::Unchanged => self.registry.unchanged(name, &source.file()),
+            Outcome::Unchanged { signature } => self.unchanged(source, signature),
             Outcome::Loaded(loaded) => {
                 self.activate(name, &source.file(), ServingFrom::Directory, *loaded);
             }
@@ -337,88 +331,6 @@ impl Watch {
         }
     }
 
-    pub(crate) fn activate(&self, name: &str, file: &str, from: ServingFrom, loaded: Loaded) {
-        let known = match from {
-            ServingFrom::Kept => {
-                let manifest = loaded.origin.manifest.as_ref();
-                self.kept.known(name, &loaded.digest, manifest)
-            }
-            ServingFrom::Directory => None,
-        };
-        let keep = || self.kept.keep(name, &loaded.digest, loaded.origin.clone());
-        let number = known.unwrap_or_else(keep);
-        let Activated { current, replaced } =
-            self.registry.activate(name, file, number, from, loaded);
-        let (kind, status) = (current.kind, current.status.clone());
-        let (revision, version, digest) = (status.revision, status.version, status.digest);
-        tracing::info!(
-            plugin = name, %kind, revision, version, digest, load_ms = status.load_ms, from_cache = status.from_cache,
-            replaced = replaced.as_ref().map(|r| r.status.revision), "plugin serves"
-        );
-        let change = match &replaced {
-            None => PluginChange::Loaded {
-                kind,
-                revision,
-                version,
-                digest,
-            },
-            Some(old) => PluginChange::Swapped {
-                kind,
-                revision,
-                replaced: old.status.revision,
-                version,
-                digest,
-            },
-        };
-        self.publish(
-            name,
-            if replaced.is_none() {
-                "loaded"
-            } else {
-                "swapped"
-            },
-            change,
-        );
-        if let Some(old) = replaced {
-            self.drain(name, old);
-        }
-    }
-
-    pub(crate) fn refuse(
-        &self,
-        source: &Source,
-        digest: Option<String>,
-        kind: Option<Kind>,
-        refused: Refused,
-    ) {
-        let name = source.name.as_str();
-        let Refused { stage, reason } = refused;
-        tracing::warn!(
-            plugin = name,
-            stage = stage.as_str(),
-            reason,
-            digest,
-            file = source.file(),
-            "plugin quarantined"
-        );
-        let quarantine = Quarantine {
-            digest: digest.clone(),
-            stage: stage.as_str().to_owned(),
-            reason: reason.clone(),
-            at: SystemClock.now(),
-        };
-        self.registry.refuse(name, &source.file(), kind, quarantine);
-        self.publish(
-            name,
-            "quarantined",
-            PluginChange::Quarantined {
-                digest,
-                stage,
-                reason,
-            },
-        );
-    }
-
     /// Says once that a folder hides a lone file of the same name.
     fn hidden(&self, source: &Source, known: &mut Known) {
         if let (Some(hidden), false) = (&source.hidden, known.hidden) {
@@ -429,47 +341,6 @@ impl Watch {
             self.refuse(source, None, None, Refused::new(Stage::Manifest, reason));
         }
         known.hidden = source.hidden.is_some();
-    }
-
-    pub(crate) fn retire(&self, name: &str) {
-        let revision = self.registry.retire(name);
-        self.kept.forget(name);
-        self.processors.forget(name);
-        tracing::info!(plugin = name, "plugin retired: its file is gone");
-        self.publish(name, "retired", PluginChange::Retired);
-        if let Some(old) = revision {
-            self.drain(name, old);
-        }
-    }
-
-    pub(crate) fn publish(&self, name: &str, outcome: &'static str, change: PluginChange) {
-        counter!("nova_plugin_swaps_total", "plugin" => name.to_owned(), "outcome" => outcome)
-            .increment(1);
-        self.events.publish(name, change);
-    }
-
-    /// Waits, aside, until a revision's last call has ended.
-    pub(crate) fn drain(&self, name: &str, old: Arc<Revision>) {
-        let (name, events) = (name.to_owned(), Arc::clone(&self.events));
-        let deadline = Duration::from_millis(self.config.drain_deadline_ms);
-        let revision = old.status.revision;
-        tokio::spawn(async move {
-            let began = Instant::now();
-            while old.in_flight.load(Relaxed) > 0 {
-                if began.elapsed() > deadline {
-                    tracing::warn!(
-                        plugin = name,
-                        revision,
-                        calls = old.in_flight.load(Relaxed),
-                        "a replaced revision still has calls"
-                    );
-                    return;
-                }
-                tokio::time::sleep(DRAIN_POLL).await;
-            }
-            tracing::debug!(plugin = name, revision, "revision drained");
-            events.publish(&name, PluginChange::Drained { revision });
-        });
     }
 }
 

@@ -84,7 +84,7 @@ impl Workbench {
     /// # Errors
     /// The step that refuses it, and why.
     pub async fn open(&self, path: &Path) -> Result<Tool, String> {
-        let Examined { times, outcome, .. } = self.loader.examine(&source(path), None, &[]).await;
+        let Examined { times, outcome, .. } = self.loader.examine(&source(path)).await;
         match outcome {
             Outcome::Loaded(loaded) => Ok(Tool {
                 invoker: Arc::clone(&self.invoker),
@@ -99,7 +99,7 @@ impl Workbench {
                 refused.stage.as_str(),
                 refused.reason
             )),
-            Outcome::Moved | Outcome::Unchanged | Outcome::Withheld => {
+            Outcome::Moved | Outcome::Unchanged { .. } | Outcome::Withheld => {
                 Err("the file changed while it was read".to_owned())
             }
         }

@@ -40,7 +40,7 @@ impl Parts {
     /// Opens the datastore and begins to load the plugins.
     pub(crate) async fn start(config: &Config, data: &DataDir) -> Result<Self> {
         let store = open_datastore(config, data)?;
-        let runtime = Runtime::start(runtime_config(config, data.path()), Arc::clone(&store))
+        let runtime = Runtime::start(runtime_config(config, data.path())?, Arc::clone(&store))
             .context("cannot start the strategy runtime")?;
         let changes = runtime.subscribe();
         let journal = journal(&config.journal, data)?;
@@ -169,9 +169,9 @@ fn journal(config: &config::Journal, data: &DataDir) -> Result<Option<Arc<Sqlite
 }
 
 /// What the runtime needs of the configuration.
-pub(crate) fn runtime_config(config: &Config, data: &Path) -> RuntimeConfig {
+pub(crate) fn runtime_config(config: &Config, data: &Path) -> Result<RuntimeConfig> {
     let plugins = &config.plugins;
-    RuntimeConfig {
+    Ok(RuntimeConfig {
         plugin_dir: plugins.dir.clone(),
         data_dir: data.to_owned(),
         defaults: BTreeMap::from([
@@ -205,8 +205,9 @@ pub(crate) fn runtime_config(config: &Config, data: &Path) -> RuntimeConfig {
             trials: plugins.breaker.trials,
         },
         rollback_within: Duration::from_secs_f64(plugins.breaker.rollback_within_s),
+        signers: config.signers()?,
         ..RuntimeConfig::default()
-    }
+    })
 }
 
 fn limits(config: &Config) -> PluginLimits {

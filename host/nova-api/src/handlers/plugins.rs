@@ -45,7 +45,7 @@ pub(crate) async fn get(
 
 /// Upload a component: it is validated, compiled and probed, then takes over. The plugin directory
 /// gets the file once it may serve; a refused one (422, with `stage` and `reason`) changes nothing.
-#[utoipa::path(put, path = ROUTED, tag = "plugins", operation_id = "upload_plugin", request_body(content = ComponentBytes, content_type = "application/wasm"), responses(
+#[utoipa::path(put, path = ROUTED, tag = "plugins", operation_id = "upload_plugin", params(Component), request_body(content = ComponentBytes, content_type = "application/wasm"), responses(
     (status = 200, description = "The plugin, with its new revision", body = PluginAnswer),
     (status = 201, description = "The plugin, which is new", body = PluginAnswer),
     Takes,
@@ -54,10 +54,10 @@ pub(crate) async fn install(
     State(state): State<Shared>,
     actor: Actor,
     PathId(PluginName(name)): PathId<PluginName>,
-    Component(bytes): Component,
+    Component(upload): Component,
 ) -> Result<Answer<PluginAnswer>, Problem> {
     let by = actor.caller.key_id;
-    let (is_new, status) = state.services.plugins.install(by, &name, bytes).await?;
+    let (is_new, status) = state.services.plugins.install(by, &name, upload).await?;
     let answer = PluginAnswer::new(status, state.clock.now());
     Ok(if is_new {
         Answer::created(location(PLUGIN, &name), answer)

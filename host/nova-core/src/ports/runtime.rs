@@ -171,12 +171,21 @@ pub struct RolledBack {
     pub at: Timestamp,
 }
 
+/// A component on its way in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Upload {
+    /// Its bytes.
+    pub component: Vec<u8>,
+    /// The text of its detached signature (minisign); none = it is not signed.
+    pub signature: Option<String>,
+}
+
 /// A refused file.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Quarantine {
     /// `sha256:<hex>` of the refused bytes; none when they could not be read.
     pub digest: Option<String>,
-    /// Which step refused it: `read`, `manifest`, `component`, `imports`, `compile`, `probe`.
+    /// Which step refused it: `read`, `manifest`, `signature`, `component`, `imports`, `compile`, `probe`.
     pub stage: String,
     /// The full reason, for the operator.
     pub reason: String,
@@ -379,7 +388,7 @@ pub trait StrategyRuntime: Send + Sync + 'static {
     async fn install(
         &self,
         plugin: &str,
-        component: Vec<u8>,
+        upload: Upload,
         by: Option<KeyId>,
     ) -> Result<(bool, PluginStatus), Error>;
     /// Removes a plugin and its files.

@@ -4,6 +4,7 @@ use super::Ports;
 use crate::domain::KeyId;
 use crate::error::{Error, Result};
 use crate::ports::PluginStatus;
+use crate::ports::runtime::Upload;
 use crate::strategy::route::check_plugin_name;
 
 /// Looks at plugins, and changes them.
@@ -48,10 +49,10 @@ impl PluginService {
         &self,
         by: KeyId,
         name: &str,
-        component: Vec<u8>,
+        upload: Upload,
     ) -> Result<(bool, PluginStatus)> {
         check_plugin_name("name", name)?;
-        self.ports.runtime.install(name, component, Some(by)).await
+        self.ports.runtime.install(name, upload, Some(by)).await
     }
 
     /// Removes a plugin with its files.

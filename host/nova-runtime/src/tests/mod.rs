@@ -7,6 +7,7 @@ mod fallback;
 mod hostile;
 mod refused;
 mod rollback;
+mod signatures;
 mod swap;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nova_core::domain::Domain;
-use nova_core::ports::runtime::PluginLimits;
+use nova_core::ports::runtime::{PluginLimits, Upload};
 use nova_core::ports::{Call, Decided, PluginStatus, StrategyRuntime};
 use nova_core::services::testing::MemoryDatastore;
 use nova_core::strategy::allocation::{AllocationAnswer, AllocationProblem};
@@ -139,6 +140,13 @@ impl Bench {
     }
 }
 
+fn unsigned(component: Vec<u8>) -> Upload {
+    Upload {
+        component,
+        signature: None,
+    }
+}
+
 fn call() -> Call {
     Call {
         domain: Domain::default(),
@@ -202,4 +210,15 @@ async fn until_serves(runtime: &Runtime, plugin: &str, version: &str) -> PluginS
         p.current.as_ref().is_some_and(|c| c.version == version)
     })
     .await
+}
+
+/// Waits until this revision is on disk.
+async fn until_kept(bench: &Bench, revision: u64) {
+    let index = bench.dir.path().join("data/revisions/guest/index.json");
+    let wanted = format!("\"revision\":{revision},");
+    let began = Instant::now();
+    while !fs::read_to_string(&index).is_ok_and(|text| text.contains(&wanted)) {
+        assert!(began.elapsed() < Duration::from_secs(60), "never kept");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

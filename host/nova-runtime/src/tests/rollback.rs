@@ -14,16 +14,6 @@ fn version(status: &PluginStatus) -> &str {
     &status.current.as_ref().unwrap().version
 }
 
-async fn until_kept(bench: &Bench, revision: u64) {
-    let index = bench.dir.path().join("data/revisions/guest/index.json");
-    let wanted = format!("\"revision\":{revision},");
-    let began = Instant::now();
-    while !fs::read_to_string(&index).is_ok_and(|text| text.contains(&wanted)) {
-        assert!(began.elapsed() < Duration::from_secs(60), "never kept");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 #[tokio::test]
 async fn a_rollback_holds_against_the_unchanged_file_also_after_a_restart() {
     let bench = Bench::new();
@@ -148,7 +138,7 @@ async fn an_upload_takes_the_road_of_a_file_and_a_bad_one_changes_nothing() {
     let bench = Bench::new();
     let runtime = bench.start();
     let (is_new, status) = runtime
-        .install("guest", allocator("1.0.0"), None)
+        .install("guest", unsigned(allocator("1.0.0")), None)
         .await
         .unwrap();
     assert!(is_new);
@@ -157,7 +147,7 @@ async fn an_upload_takes_the_road_of_a_file_and_a_bad_one_changes_nothing() {
     assert_eq!(fs::read(&file).unwrap(), allocator("1.0.0"));
 
     let error = runtime
-        .install("guest", b"garbage".to_vec(), None)
+        .install("guest", unsigned(b"garbage".to_vec()), None)
         .await
         .unwrap_err();
     let details = error.details();
@@ -168,7 +158,7 @@ async fn an_upload_takes_the_road_of_a_file_and_a_bad_one_changes_nothing() {
     assert_eq!((version(&status), status.refused.len()), ("1.0.0", 1));
 
     let (is_new, status) = runtime
-        .install("guest", allocator("2.0.0"), None)
+        .install("guest", unsigned(allocator("2.0.0")), None)
         .await
         .unwrap();
     assert!(!is_new);
@@ -183,14 +173,14 @@ async fn an_upload_takes_the_road_of_a_file_and_a_bad_one_changes_nothing() {
     // What was taken back serves again when it is uploaded again.
     runtime.roll_back("guest", None, None).await.unwrap();
     let (_, status) = runtime
-        .install("guest", allocator("2.0.0"), None)
+        .install("guest", unsigned(allocator("2.0.0")), None)
         .await
         .unwrap();
     assert_eq!(status.current.unwrap().revision, 2);
     assert_eq!(status.rolled_back, None);
     assert!(
         runtime
-            .install("no name", allocator("1.0.0"), None)
+            .install("no name", unsigned(allocator("1.0.0")), None)
             .await
             .is_err()
     );
@@ -199,7 +189,7 @@ async fn an_upload_takes_the_road_of_a_file_and_a_bad_one_changes_nothing() {
     let manifest = b"name = 'other'\nfile = 'code.wasm'\n[limits]\ndeadline_ms = 70";
     bench.put("other/plugin.toml", manifest);
     let (is_new, status) = runtime
-        .install("other", allocator("1.0.0"), None)
+        .install("other", unsigned(allocator("1.0.0")), None)
         .await
         .unwrap();
     assert!(is_new);

@@ -20,7 +20,7 @@ pub(crate) struct DoctorArgs {
 /// Runs the command; fails when something did not hold.
 pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
     let given = args.given.load()?;
-    let config = runtime_config(&given, &given.data.dir);
+    let config = runtime_config(&given, &given.data.dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

@@ -11,3 +11,4 @@ pub(crate) mod plugin;
 pub(crate) mod plugin_remote;
 mod replay;
 pub(crate) mod serve;
+pub(crate) mod sign;

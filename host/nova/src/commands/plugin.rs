@@ -10,6 +10,7 @@ use nova_runtime::{CheckReport, RuntimeConfig, Verdict, check_file};
 
 use super::kit::KitCommand;
 use super::plugin_remote::{self, ListArgs, RollbackArgs};
+use super::sign::SignCommand;
 
 /// Work with plugins.
 #[derive(Subcommand)]
@@ -26,6 +27,8 @@ pub(crate) enum PluginCommand {
     Replay(ReplayArgs),
     #[command(flatten)]
     Kit(KitCommand),
+    #[command(flatten)]
+    Sign(SignCommand),
 }
 
 /// See [`PluginCommand::Check`].
@@ -46,6 +49,7 @@ pub(crate) fn run(command: PluginCommand) -> Result<()> {
         PluginCommand::List(args) => plugin_remote::list(&args),
         PluginCommand::Rollback(args) => plugin_remote::roll_back(&args),
         PluginCommand::Kit(command) => super::kit::run(command),
+        PluginCommand::Sign(command) => super::sign::run(command),
     }
 }
 

@@ -122,7 +122,7 @@ async fn compare(args: &ReplayArgs, config: &Config) -> Result<Report> {
             // A few instances need no large pool.
             pool_instances: 32,
             processors: 4,
-            ..runtime_config(config, data)
+            ..runtime_config(config, data)?
         },
         store,
     )?;

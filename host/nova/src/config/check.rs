@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use nova_core::RateLimit;
 use nova_core::services::ROTATION_GRACE_MAX_S;
+use nova_runtime::Signers;
 
 use super::model::{Breaker, Config, Leases};
 
@@ -21,6 +22,11 @@ impl Config {
                 self.server.listen
             ),
         }
+    }
+
+    /// Whose signatures let a component serve.
+    pub(crate) fn signers(&self) -> Result<Signers> {
+        Signers::parse(&self.plugins.signers).map_err(|error| anyhow!("plugins.signers: {error}"))
     }
 
     /// Refuses what has the right type but makes no sense.
@@ -112,6 +118,7 @@ impl Config {
             ),
         ];
         self.check_breaker()?;
+        self.signers()?;
         self.alerts.check()?;
         self.retry.check()?;
         self.websocket.check()?;

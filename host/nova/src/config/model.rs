@@ -104,6 +104,7 @@ section!(Plugins {
     drain_deadline_ms: u64 = 10_000,
     max_file_bytes: u64 = 64 * 1024 * 1024,
     kept_revisions: u32 = 2,
+    signers: Vec<String> = Vec::new(),
     instances_max: u32 = 256,
     processors_max: u32 = 64,
     tick_ms: u64 = 2,

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::MemoryDatastore;
 use crate::domain::KeyId;
 use crate::error::{Error, object};
-use crate::ports::runtime::{PluginLimits, Route, StrategyUse};
+use crate::ports::runtime::{PluginLimits, Route, StrategyUse, Upload};
 use crate::ports::{Call, Decided, PluginState, PluginStatus, Readiness, StrategyRuntime};
 use crate::strategy::allocation::{self, AllocationAnswer, AllocationProblem, Unmet};
 use crate::strategy::analytics::{AnalyticsQuery, AnalyticsReport, Metric};
@@ -231,7 +231,7 @@ impl StrategyRuntime for FakeRuntime {
     async fn install(
         &self,
         plugin: &str,
-        _: Vec<u8>,
+        _: Upload,
         _: Option<KeyId>,
     ) -> Result<(bool, PluginStatus), Error> {
         Err(Error::StrategyRejected {
