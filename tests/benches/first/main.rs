@@ -22,6 +22,10 @@ use nova_core::services::{ServiceConfig, Services};
 use nova_runtime::{Runtime, RuntimeConfig};
 use nova_store::{SqliteConfig, SqliteDatastore};
 
+/// As the daemon has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     // The load generator is this program again, as a process of its own, so that the server's CPU
     // time is the server's alone. Cargo passes `--bench`.

@@ -29,6 +29,9 @@ pub type WriteJob = Box<dyn FnOnce(&mut dyn WriteTx) -> Result<()> + Send>;
 /// A read job: it sees one consistent state.
 pub type ReadJob = Box<dyn FnOnce(&dyn ReadTx) -> Result<()> + Send>;
 
+/// A read job that is called at most once, while the caller waits.
+pub type NowJob<'a> = &'a mut (dyn FnMut(&dyn ReadTx) -> Result<()> + Send);
+
 /// How long a read may take, so that the datastore can choose where to run it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReadCost {
@@ -54,6 +57,14 @@ pub trait Datastore: Send + Sync + 'static {
     /// The job's own error, or as [`Datastore::execute`].
     async fn query(&self, cost: ReadCost, job: ReadJob) -> Result<()>;
 
+    /// Runs a short read job at once, on the caller's thread, where nothing has to be waited for: without what a
+    /// future and a job on the heap cost, which is as much as reading a row. None = it would have to wait,
+    /// and `job` was not called.
+    fn query_now(&self, job: NowJob<'_>) -> Option<Result<()>> {
+        let _ = job;
+        None
+    }
+
     /// Whether it can serve now; cheap, for health checks.
     async fn ping(&self) -> Result<()>;
 
@@ -65,22 +76,20 @@ pub trait Datastore: Send + Sync + 'static {
 }
 
 /// [`Datastore`] with typed answers.
-#[async_trait]
 pub trait DatastoreExt {
     /// Runs `job` in one write transaction and gives its answer once committed.
-    async fn write<R, F>(&self, job: F) -> Result<R>
+    fn write<R, F>(&self, job: F) -> impl Future<Output = Result<R>> + Send
     where
         R: Send + 'static,
         F: FnOnce(&mut dyn WriteTx) -> Result<R> + Send + 'static;
 
     /// Runs `job` on one consistent state and gives its answer.
-    async fn read<R, F>(&self, cost: ReadCost, job: F) -> Result<R>
+    fn read<R, F>(&self, cost: ReadCost, job: F) -> impl Future<Output = Result<R>> + Send
     where
         R: Send + 'static,
         F: FnOnce(&dyn ReadTx) -> Result<R> + Send + 'static;
 }
 
-#[async_trait]
 impl DatastoreExt for dyn Datastore {
     async fn write<R, F>(&self, job: F) -> Result<R>
     where
@@ -102,6 +111,21 @@ impl DatastoreExt for dyn Datastore {
         R: Send + 'static,
         F: FnOnce(&dyn ReadTx) -> Result<R> + Send + 'static,
     {
+        let mut job = Some(job);
+        if cost == ReadCost::Point {
+            let mut answer = None;
+            let done = self.query_now(&mut |tx| {
+                if let Some(job) = job.take() {
+                    answer = Some(job(tx)?);
+                }
+                Ok(())
+            });
+            if let Some(done) = done {
+                done?;
+                return answer.ok_or_else(not_run);
+            }
+        }
+        let job = job.ok_or_else(not_run)?;
         let slot = Arc::new(Mutex::new(None));
         let answer = Arc::clone(&slot);
         self.query(
@@ -117,9 +141,11 @@ impl DatastoreExt for dyn Datastore {
 }
 
 fn take<R>(slot: &Mutex<Option<R>>) -> Result<R> {
-    slot.lock()
-        .take()
-        .ok_or_else(|| Error::service("the datastore confirmed a job that it did not run"))
+    slot.lock().take().ok_or_else(not_run)
+}
+
+fn not_run() -> Error {
+    Error::service("the datastore confirmed a job that it did not run")
 }
 
 /// A part of a list, newest first.

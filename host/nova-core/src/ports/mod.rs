@@ -15,8 +15,8 @@ pub mod strategies;
 pub use alerts::{AlertReads, AlertWrites, Delivery, Notifier};
 pub use contest::{Candidate, Contender, Contests};
 pub use datastore::{
-    AllocationFilter, Datastore, DatastoreExt, Page, PageRequest, ReadCost, ReadJob, ReadTx,
-    TaskFilter, WriteJob, WriteTx,
+    AllocationFilter, Datastore, DatastoreExt, NowJob, Page, PageRequest, ReadCost, ReadJob,
+    ReadTx, TaskFilter, WriteJob, WriteTx,
 };
 pub use decisions::{
     DecisionFilter, DecisionJournal, DecisionSink, DecisionSummary, JournalUsage, ReplayFilter,

@@ -21,7 +21,8 @@ use tokio::sync::OwnedMutexGuard;
 use crate::domain::{Clock, KeyId};
 use crate::error::{Error, Result};
 use crate::ports::{
-    Datastore, DatastoreExt, EventFeed, IdempotencyRecord, KeptAnswer, ReadCost, ReadJob, WriteJob,
+    Datastore, DatastoreExt, EventFeed, IdempotencyRecord, KeptAnswer, NowJob, ReadCost, ReadJob,
+    WriteJob,
 };
 
 /// Longest idempotency key, in characters.
@@ -232,6 +233,10 @@ impl Datastore for Marking {
 
     async fn query(&self, cost: ReadCost, job: ReadJob) -> Result<()> {
         self.0.query(cost, job).await
+    }
+
+    fn query_now(&self, job: NowJob<'_>) -> Option<Result<()>> {
+        self.0.query_now(job)
     }
 
     async fn ping(&self) -> Result<()> {

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nova_core::ports::{Datastore, EventFeed, ReadCost, ReadJob, WriteJob};
+use nova_core::ports::{Datastore, EventFeed, NowJob, ReadCost, ReadJob, WriteJob};
 use nova_core::{Backoff, Error, Result};
 
 use self::readers::Readers;
@@ -129,6 +129,10 @@ impl Datastore for SqliteDatastore {
             ReadCost::Point => self.readers.point(job).await,
             ReadCost::Scan => self.readers.scan(job).await,
         }
+    }
+
+    fn query_now(&self, job: NowJob<'_>) -> Option<Result<()>> {
+        self.readers.now(job)
     }
 
     /// Reads one row; after a failed commit, also tries a write, so that a full disk shows for

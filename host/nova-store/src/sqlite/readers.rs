@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use nova_core::ports::ReadJob;
+use nova_core::ports::{NowJob, ReadJob, ReadTx};
 use nova_core::{Error, Result};
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::tx::Tx;
@@ -112,6 +112,12 @@ impl Readers {
         self.lease().await?.run(job)
     }
 
+    /// As [`Readers::point`], where a connection is free; none = one has to be waited for.
+    pub(super) fn now(self: &Arc<Self>, job: NowJob<'_>) -> Option<Result<()>> {
+        let permit = self.free.try_acquire().ok()?;
+        Some(self.take(permit).and_then(|lease| lease.run(job)))
+    }
+
     /// Runs a long job where it blocks nobody.
     pub(super) async fn scan(self: &Arc<Self>, job: ReadJob) -> Result<()> {
         let turn = self.turn().await?;
@@ -162,6 +168,10 @@ impl Readers {
                 Err(_) => return Err(busy()),
             },
         };
+        self.take(permit)
+    }
+
+    fn take(self: &Arc<Self>, permit: SemaphorePermit<'_>) -> Result<Lease> {
         let reader = self.idle.lock().pop().ok_or_else(closed)?;
         // Given back with the connection, by the lease.
         permit.forget();
@@ -181,7 +191,7 @@ struct Lease {
 
 impl Lease {
     /// Runs a job on one state of the database.
-    fn run(mut self, job: ReadJob) -> Result<()> {
+    fn run(mut self, job: impl FnOnce(&dyn ReadTx) -> Result<()>) -> Result<()> {
         // Read before the transaction begins: what it shows is this or later, never earlier.
         let commits = self.readers.commits.load(Ordering::Acquire);
         let reader = self.reader.as_mut().ok_or_else(closed)?;
@@ -253,9 +263,17 @@ mod tests {
             readers.lease().await.unwrap(),
             readers.lease().await.unwrap(),
         ];
+        let mut runs = 0;
+        let mut count = |_: &dyn ReadTx| {
+            runs += 1;
+            Ok(())
+        };
+        assert!(readers.now(&mut count).is_none(), "it would have to wait");
         let refused = readers.point(Box::new(|_| Ok(()))).await.unwrap_err();
         assert!(matches!(refused, Error::Unavailable { .. }), "{refused:?}");
         drop(held);
+        readers.now(&mut count).unwrap().unwrap();
+        assert_eq!(runs, 1);
         readers.point(Box::new(|_| Ok(()))).await.unwrap();
     }
 
