@@ -5,6 +5,7 @@ mod agents;
 mod alerts;
 mod analytics;
 mod auth;
+mod chaos;
 mod decisions;
 mod errors;
 mod flows;
