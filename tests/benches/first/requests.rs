@@ -1,6 +1,10 @@
 //! Requests per CPU-second of the server: an authenticated GET and an optimize, against a bare axum handler
 //! that answers the same bytes, and against the same GET in FastAPI.
 //!
+//! Measured twice: with as many requests as are answered, and at a steady rate that leaves the machine half idle. In the
+//! first the faster server also spares the kernel work: its client has not gone to sleep yet when the answer
+//! comes. In the second every answer wakes its client, whoever serves, so that the servers' own work is compared.
+//!
 //! Request ids, metrics and the logs of the production profile are on: JSON lines, of what went well one in a hundred.
 
 use std::path::Path;
@@ -19,8 +23,15 @@ use nova_core::{
 
 use crate::fastapi::{self, Program};
 
+#[path = "../../../host/nova/src/telemetry/json_fields.rs"]
+mod json_fields;
+
+use json_fields::JsonFields;
+
 const SECONDS: f64 = 4.0;
 const CONNECTIONS: usize = 4;
+/// The steady rate, in requests per second.
+const RATE: u32 = 8000;
 /// Each is measured this often, in turn, so that a noisy moment does not hit one of them alone.
 const ROUNDS: usize = 3;
 
@@ -83,12 +94,16 @@ pub(crate) async fn run(home: &Path, services: &Services) {
     let own = || ProcessTime::now().as_duration().as_secs_f64();
     let mut best = [0.0_f64; 4];
     let mut fastapi = 0.0_f64;
+    let mut steady = [0.0_f64; 3];
     for _ in 0..ROUNDS {
         for (best, (_, address, request)) in best.iter_mut().zip(&cases) {
-            *best = best.max(measure(address, request, own).await);
+            *best = best.max(measure(address, request, 0, own).await);
+        }
+        for (best, (_, address, request)) in steady.iter_mut().zip(&cases) {
+            *best = best.max(measure(address, request, RATE, own).await);
         }
         if let Ok(program) = &program {
-            let rate = measure(&program.address, &theirs, || program.cpu_s()).await;
+            let rate = measure(&program.address, &theirs, 0, || program.cpu_s()).await;
             fastapi = fastapi.max(rate);
         }
     }
@@ -103,6 +118,11 @@ pub(crate) async fn run(home: &Path, services: &Services) {
         }
         Err(why) => println!("FastAPI is not measured: {why}"),
     }
+    println!("\nthe same at {RATE} requests a second");
+    println!("{:<32} {:>10} {:>8}", "", "requests", "ratio");
+    for (rate, (name, ..)) in steady.iter().zip(&cases) {
+        println!("{name:<32} {rate:>10.0} {:>8.2}", rate / steady[0]);
+    }
 }
 
 /// Lines as the production profile writes them, to a file that takes all.
@@ -114,6 +134,7 @@ fn log_as_in_production() {
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
+        .fmt_fields(JsonFields)
         .with_env_filter("info")
         .with_writer(std::sync::Mutex::new(nowhere))
         .init();
@@ -211,8 +232,8 @@ fn answer_body(address: &str, request: &str) -> String {
     answer.split_once("\r\n\r\n").unwrap().1.to_owned()
 }
 
-/// Requests per second of the server's CPU time, which `cpu_s` tells.
-async fn measure(address: &str, request: &str, cpu_s: impl Fn() -> f64) -> f64 {
+/// Requests per second of the server's CPU time, which `cpu_s` tells; see [`crate::load`] for the rate.
+async fn measure(address: &str, request: &str, rate: u32, cpu_s: impl Fn() -> f64) -> f64 {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), request).unwrap();
     let mut load = tokio::process::Command::new(std::env::current_exe().unwrap());
@@ -221,6 +242,7 @@ async fn measure(address: &str, request: &str, cpu_s: impl Fn() -> f64) -> f64 {
         address,
         &SECONDS.to_string(),
         &CONNECTIONS.to_string(),
+        &rate.to_string(),
     ])
     .arg(file.path());
     let begun = cpu_s();

@@ -15,6 +15,9 @@ pub(crate) const FACT: f64 = 1.0;
 /// First size of an answer's buffer, in bytes: most records fit.
 const BUFFER_BYTES: usize = 1024;
 
+/// How many headers an answer may come to have without being put into a larger map.
+const HEADERS: usize = 12;
+
 /// Marks an answer with a secret in it, which is to be kept nowhere.
 #[derive(Clone)]
 pub(crate) struct Secret;
@@ -105,9 +108,9 @@ impl<T: Serialize> IntoResponse for Json<T> {
             return Problem::bug(error).into_response();
         }
         let mut response = Response::new(Body::from(bytes));
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let headers = response.headers_mut();
+        headers.reserve(HEADERS);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     }
 }

@@ -1,5 +1,8 @@
 //! Logs on standard error, metrics for Prometheus, traces for a collector.
 
+mod json_fields;
+#[cfg(test)]
+mod tests;
 mod traces;
 
 use anyhow::{Context, Result};
@@ -10,6 +13,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use crate::config::LogFormat;
 
+use json_fields::JsonFields;
 pub(crate) use traces::Traces;
 
 /// The installed logging.
@@ -32,7 +36,11 @@ pub(crate) fn init_logs(format: LogFormat, filter: &str, traces: Option<&Traces>
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
         LogFormat::Pretty => lines.boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .fmt_fields(JsonFields)
+            .boxed(),
     };
     tracing_subscriber::registry()
         .with(filter)
