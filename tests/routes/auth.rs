@@ -51,7 +51,7 @@ fn every_operation_asks_for_a_key() {
         );
         bad.expect_error(401, "AUTHENTICATION_ERROR");
     }
-    assert_eq!(closed, 74, "operations that need a key");
+    assert_eq!(closed, 75, "operations that need a key");
     for list in [TASKS, AGENTS, FLOWS, RESOURCES] {
         assert_eq!(
             daemon.get(list).expect(200)["items"],

@@ -8,9 +8,10 @@ use super::{Operation, header, is_time, number, text};
 use crate::support::{Daemon, Options, eventually};
 
 /// What the first version is to have.
-const PROMISED: [(&str, &str); 82] = [
+const PROMISED: [(&str, &str); 83] = [
     ("GET", "/api/strategies"),
     ("PUT", "/api/strategies"),
+    ("GET", "/api/strategies/{kind}/shadow"),
     ("PUT", "/api/plugins/{name}"),
     ("DELETE", "/api/plugins/{name}"),
     ("POST", "/api/plugins/{name}/rollback"),

@@ -46,7 +46,7 @@ fn routes_change_while_the_daemon_runs_and_last_over_a_restart() {
     let all = daemon.get(STRATEGIES).expect(200);
     is_time(&all["timestamp"]);
     let untouched = json!({
-        "default": "heft", "configured": "heft", "domains": {}, "canary": null, "version": 0, "updated_at": null,
+        "default": "heft", "configured": "heft", "domains": {}, "canary": null, "shadow": null, "version": 0, "updated_at": null,
         "updated_by": null,
     });
     assert_eq!(all["strategies"]["flow-optimizer"], untouched);

@@ -12,5 +12,6 @@ mod observability;
 mod replay;
 mod rollback;
 mod signatures;
+mod shadow;
 mod swap;
 mod transport;

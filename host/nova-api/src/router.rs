@@ -198,6 +198,7 @@ route_table! {
     POST "/api/plugins/{name}/rollback", ADMIN => plugins::roll_back;
     GET "/api/strategies", READ => strategies::list;
     PUT "/api/strategies", ADMIN => strategies::change;
+    GET "/api/strategies/{kind}/shadow", READ => strategies::shadow;
     POST "/api/plugins/{name}/replay", ADMIN => replays::begin;
     GET REPLAY, READ => replays::get;
     DELETE REPLAY, ADMIN => replays::cancel;

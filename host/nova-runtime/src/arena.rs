@@ -105,16 +105,20 @@ impl Arena {
 
     /// A loaded revision.
     pub(crate) fn revision(&self, revision: &Revision) -> Arc<Runner> {
+        self.runner(revision.unit.clone(), Self::contestant(revision))
+    }
+
+    /// A loaded revision, as comparisons name it.
+    pub(crate) fn contestant(revision: &Revision) -> Contestant {
         let status = &revision.status;
-        let contestant = Contestant {
+        Contestant {
             plugin: revision.unit.plugin.to_string(),
             kind: revision.kind,
             version: status.version.clone(),
             digest: status.digest.clone(),
             revision: Some(status.revision),
             settings: revision.settings.clone(),
-        };
-        self.runner(revision.unit.clone(), contestant)
+        }
     }
 
     /// What a load made, before it serves.
@@ -131,11 +135,21 @@ impl Arena {
     }
 
     fn runner(&self, unit: Unit, contestant: Contestant) -> Arc<Runner> {
+        self.beside(unit, contestant, Arc::clone(&self.instances))
+    }
+
+    /// A unit that is asked with instances of its own.
+    pub(crate) fn beside(
+        &self,
+        unit: Unit,
+        contestant: Contestant,
+        instances: Arc<Semaphore>,
+    ) -> Arc<Runner> {
         Arc::new(Runner::new(
             Arc::clone(&self.invoker),
             unit,
             contestant,
-            Arc::clone(&self.instances),
+            instances,
             Arc::clone(&self.datastore),
         ))
     }

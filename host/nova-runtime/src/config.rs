@@ -12,6 +12,7 @@ use nova_core::strategy::Kind;
 
 use crate::breaker::BreakerConfig;
 use crate::signature::Signers;
+use crate::shadow::ShadowConfig;
 
 /// Limits of a plugin whose manifest sets none.
 pub const DEFAULT_LIMITS: PluginLimits = PluginLimits {
@@ -83,6 +84,8 @@ pub struct RuntimeConfig {
     /// A revision that took another's place within this time, and fails `breaker.failures` calls that the other
     /// then answers, is taken back. Zero: never.
     pub rollback_within: Duration,
+    /// What shadows may take.
+    pub shadow: ShadowConfig,
 }
 
 impl Default for RuntimeConfig {
@@ -109,12 +112,15 @@ impl Default for RuntimeConfig {
             kept_revisions: 2,
             breaker: BreakerConfig::default(),
             rollback_within: Duration::from_secs(900),
+            shadow: ShadowConfig::default(),
         }
     }
 }
 
 /// Loads that run beside the calls, each with one instance in its probe.
 pub(crate) const LOADS_AT_A_TIME: u32 = 2;
+/// Instances that are set apart for shadows: one that is asked, and processors of domains that stay alive.
+pub(crate) const SHADOW_INSTANCES: u32 = 1 + crate::contender::LIVES_MAX as u32;
 
 impl RuntimeConfig {
     /// Where compiled code is kept.
@@ -127,10 +133,10 @@ impl RuntimeConfig {
         self.data_dir.join("revisions")
     }
 
-    /// Instances left for calls once processors and probes have theirs.
+    /// Instances left for calls once processors, probes and shadows have theirs.
     pub(crate) fn call_instances(&self) -> u32 {
         self.pool_instances
-            .saturating_sub(self.processors + LOADS_AT_A_TIME)
+            .saturating_sub(self.processors + LOADS_AT_A_TIME + SHADOW_INSTANCES)
             .max(1)
     }
 

@@ -29,7 +29,7 @@ const TURN_WAIT: Duration = Duration::from_secs(60);
 /// Events handed over at a time.
 const BATCH: usize = 4096;
 /// Domains whose processors are kept; past it all are dropped and rebuilt.
-const LIVES_MAX: usize = 4;
+pub(crate) const LIVES_MAX: usize = 4;
 
 /// A revision that is asked on its own account.
 pub(crate) struct Runner {

@@ -19,11 +19,12 @@ use nova_core::strategy::{CallError, Kind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::breaker::Pass;
+use crate::contender::metered;
 use crate::error::Failure;
 use crate::invoke::Asked;
 use crate::orders::{Order, RollBack};
 use crate::processor::Trouble;
-use crate::record::{Made, Told};
+use crate::record::{Made, Told, decision_of};
 use crate::registry::Revision;
 use crate::routing::Candidate;
 use crate::runtime::Runtime;
@@ -105,19 +106,32 @@ impl Runtime {
                 }
             };
             let (asked_at, decision_id) = (Instant::now(), DecisionId::generate());
-            let (result, memory_bytes) = self.attempt(&revision, pass, input_bytes, &ask).await;
+            let shadow = snapshot.copied_for(kind, route);
+            let guard = Guard {
+                revision: Arc::clone(&revision),
+                pass,
+                is_timed: shadow.is_some(),
+            };
+            let (result, spent) = self.attempt(guard, input_bytes, &ask).await;
             let took = asked_at.elapsed();
-            if let Some(memory_bytes) = memory_bytes {
+            if let Some(spent) = spent
+                && (shadow.is_some() || self.recorder.is_on())
+            {
                 let made = Made {
                     decision_id,
                     revision: &revision,
                     route,
                     degraded: (route == Route::Fallback).then(|| why.clone()),
                     elapsed_us: micros(took),
-                    memory_bytes,
+                    memory_bytes: spent.memory_bytes,
                 };
                 let told_result = result.as_ref().map_err(Miss::error);
-                self.recorder.record(made, call, told, told_result).await;
+                if let Some(decision) = decision_of(made, call, told, told_result) {
+                    if let Some(run) = shadow {
+                        self.shadows.offer(run, &decision, micros(spent.cpu));
+                    }
+                    self.recorder.record(decision).await;
+                }
             }
             if let (Route::Default | Route::Canary, Some(trial)) =
                 (route, snapshot.trials.get(&kind))
@@ -192,31 +206,23 @@ impl Runtime {
         }
     }
 
-    /// Asks one revision. With the answer comes the guest's linear memory; none = it was not asked.
+    /// Asks one revision. With the answer comes what it took; none = it was not asked.
     async fn attempt<A, F, Asking>(
         &self,
-        revision: &Arc<Revision>,
-        pass: Option<Pass>,
+        guard: Guard,
         input_bytes: usize,
         ask: &F,
-    ) -> (Result<A, Miss>, Option<u64>)
+    ) -> (Result<A, Miss>, Option<Spent>)
     where
         F: Fn(Ticket) -> Asking,
         Asking: Future<Output = Result<Ended<A>, CallError>>,
     {
-        let guard = Guard {
-            revision: Arc::clone(revision),
-            pass,
-        };
         let ticket = match self.admit(guard, input_bytes).await {
             Ok(ticket) => ticket,
             Err(miss) => return (Err(miss), None),
         };
         match ask(ticket).await {
-            Ok(Ended {
-                result,
-                memory_bytes,
-            }) => (result, Some(memory_bytes)),
+            Ok(Ended { result, spent }) => (result, Some(spent)),
             Err(error) => (Err(Miss::Ended(error)), None),
         }
     }
@@ -321,6 +327,8 @@ async fn turns<const N: usize>(
 struct Guard {
     revision: Arc<Revision>,
     pass: Option<Pass>,
+    /// Its processor time is wanted; reading that clock costs a little.
+    is_timed: bool,
 }
 
 impl Drop for Guard {
@@ -341,7 +349,16 @@ pub(crate) struct Ticket {
 /// How a call that was let in ended.
 pub(crate) struct Ended<A> {
     result: Result<A, Miss>,
+    spent: Spent,
+}
+
+/// What a call took.
+#[derive(Clone, Copy)]
+struct Spent {
+    /// Linear memory that the guest had at its end.
     memory_bytes: u64,
+    /// Processor time, where it was wanted.
+    cpu: Duration,
 }
 
 impl Ticket {
@@ -350,8 +367,16 @@ impl Ticket {
         &self.guard.revision
     }
 
+    /// Runs what is asked, and tells its processor time where that is wanted.
+    pub(crate) async fn timed<T>(&self, asked: impl Future<Output = T>) -> (T, Duration) {
+        if self.guard.is_timed {
+            return metered(asked).await;
+        }
+        (asked.await, Duration::ZERO)
+    }
+
     /// Counts the call, tells the breaker, and sorts its outcome.
-    pub(crate) fn end<A>(mut self, asked: Result<Asked<A>, Trouble>) -> Ended<A> {
+    pub(crate) fn end<A>(mut self, asked: Result<Asked<A>, Trouble>, cpu: Duration) -> Ended<A> {
         let (outcome, memory_bytes) = match asked {
             Ok(asked) => (asked.outcome.map_err(Trouble::Guest), asked.memory_bytes),
             Err(trouble) => (Err(trouble), 0),
@@ -414,7 +439,7 @@ impl Ticket {
         };
         Ended {
             result,
-            memory_bytes,
+            spent: Spent { memory_bytes, cpu },
         }
     }
 }

@@ -35,6 +35,7 @@ mod doctor;
 mod arena;
 mod contender;
 mod contests;
+mod shadow;
 
 mod bindings;
 mod convert;
@@ -75,4 +76,5 @@ pub use events::{PluginChange, PluginEvent};
 pub use probe::ProbeTime;
 pub use runtime::Runtime;
 pub use signature::{Signers, beside as signature_file};
+pub use shadow::ShadowConfig;
 pub use workbench::{Measured, Tool, Workbench};

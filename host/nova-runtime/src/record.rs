@@ -48,54 +48,61 @@ impl Recorder {
         }
     }
 
-    /// Hands over a decision.
-    pub(crate) async fn record<A: Clone>(
-        &self,
-        made: Made<'_>,
-        call: &Call,
-        told: &Told<'_, A>,
-        result: Result<&A, &CallError>,
-    ) {
-        let Some(sink) = self.sink.get() else {
-            return;
-        };
-        let outcome = match result {
-            Ok(answer) => Outcome::Answered((told.reply)(answer.clone())),
-            Err(CallError::Refused { refusal, .. }) => refusal.clone().into(),
-            Err(CallError::Failed { cause, reason, .. }) => Outcome::Failed {
-                cause: (*cause).to_owned(),
-                reason: reason.clone(),
-            },
-            Err(CallError::Timeout { deadline_ms, .. }) => Outcome::Timeout {
-                deadline_ms: *deadline_ms,
-            },
-            Err(
-                CallError::UnknownStrategy(_) | CallError::Unavailable(_) | CallError::Internal(_),
-            ) => return,
-        };
-        let status = &made.revision.status;
-        let decision = Decision {
-            decision_id: made.decision_id,
-            at: SystemClock.now(),
-            domain: call.domain.clone(),
-            subject: Arc::clone(&call.about),
-            decider: Decider {
-                plugin: made.revision.unit.plugin.to_string(),
-                version: status.version.clone(),
-                revision: status.revision,
-                digest: status.digest.clone(),
-                settings: made.revision.settings.clone(),
-                route: made.route,
-                degraded: made.degraded,
-            },
-            question: (told.question)(result.ok()),
-            parameters: call.parameters.clone(),
-            outcome,
-            cost: Cost {
-                elapsed_us: made.elapsed_us,
-                memory_bytes: made.memory_bytes,
-            },
-        };
-        sink.record(decision).await;
+    /// Whether anybody is told.
+    pub(crate) fn is_on(&self) -> bool {
+        self.sink.get().is_some()
     }
+
+    /// Hands over a decision.
+    pub(crate) async fn record(&self, decision: Decision) {
+        if let Some(sink) = self.sink.get() {
+            sink.record(decision).await;
+        }
+    }
+}
+
+/// The record of a decision; none where nobody was asked.
+pub(crate) fn decision_of<A: Clone>(
+    made: Made<'_>,
+    call: &Call,
+    told: &Told<'_, A>,
+    result: Result<&A, &CallError>,
+) -> Option<Decision> {
+    let outcome = match result {
+        Ok(answer) => Outcome::Answered((told.reply)(answer.clone())),
+        Err(CallError::Refused { refusal, .. }) => refusal.clone().into(),
+        Err(CallError::Failed { cause, reason, .. }) => Outcome::Failed {
+            cause: (*cause).to_owned(),
+            reason: reason.clone(),
+        },
+        Err(CallError::Timeout { deadline_ms, .. }) => Outcome::Timeout {
+            deadline_ms: *deadline_ms,
+        },
+        Err(
+            CallError::UnknownStrategy(_) | CallError::Unavailable(_) | CallError::Internal(_),
+        ) => return None,
+    };
+    let status = &made.revision.status;
+    Some(Decision {
+        decision_id: made.decision_id,
+        at: SystemClock.now(),
+        domain: call.domain.clone(),
+        subject: Arc::clone(&call.about),
+        decider: Decider {
+            plugin: made.revision.unit.plugin.to_string(),
+            version: status.version.clone(),
+            revision: status.revision,
+            digest: status.digest.clone(),
+            settings: made.revision.settings.clone(),
+            route: made.route,
+            degraded: made.degraded,
+        },
+        question: (told.question)(result.ok()),
+        parameters: call.parameters.clone(),
+        outcome,
+        cost: Cost {
+            elapsed_us: made.elapsed_us,
+            memory_bytes: made.memory_bytes,
+        },
+    })
 }

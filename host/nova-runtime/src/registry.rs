@@ -25,6 +25,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::breaker::{Breaker, BreakerConfig};
 use crate::invoke::Unit;
 use crate::kept::Origin;
+use crate::shadow;
 use crate::stats::{Endings, Stats};
 use crate::trial::Trial;
 
@@ -162,6 +163,8 @@ pub(crate) struct Snapshot {
     pub(crate) routes: Routes,
     /// The canaries that run.
     pub(crate) trials: BTreeMap<Kind, Arc<Trial>>,
+    /// The shadows that run.
+    pub(crate) shadows: BTreeMap<Kind, Arc<shadow::Run>>,
     /// All that lay in the directory at the start was looked at.
     pub(crate) settled: bool,
 }
@@ -201,6 +204,14 @@ impl Snapshot {
                     .is_some_and(|trial| trial.canary.plugin == *plugin.name) =>
             {
                 PluginState::Canary
+            }
+            Some(revision)
+                if self
+                    .shadows
+                    .get(&revision.kind)
+                    .is_some_and(|run| run.order.is_of(&plugin.name)) =>
+            {
+                PluginState::Shadow
             }
             Some(_) => PluginState::Standby,
             None if plugin.quarantine.is_some() => PluginState::Quarantined,
@@ -269,6 +280,7 @@ impl Registry {
             configured,
             routes: Routes::new(),
             trials: BTreeMap::new(),
+            shadows: BTreeMap::new(),
             settled: false,
         };
         Self {
@@ -300,6 +312,13 @@ impl Registry {
                 Some((*kind, running.map_or_else(fresh, Arc::clone)))
             };
             next.trials = routes.iter().filter_map(of).collect();
+            let of = |(kind, route): (&Kind, &KindRoute)| {
+                let order = route.shadow.as_ref()?;
+                let running = next.shadows.get(kind).filter(|run| run.order == *order);
+                let fresh = || Arc::new(shadow::Run::new(*kind, order.clone()));
+                Some((*kind, running.map_or_else(fresh, Arc::clone)))
+            };
+            next.shadows = routes.iter().filter_map(of).collect();
             next.routes = routes;
         });
     }

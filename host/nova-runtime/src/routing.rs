@@ -3,12 +3,17 @@
 //! Everything is read off one snapshot, so that a call sees one state of plugins and routes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nova_core::ports::Call;
 use nova_core::ports::runtime::{Readiness, Route};
 use nova_core::strategy::{CallError, Kind};
 
 use crate::registry::{Revision, Snapshot};
+use crate::shadow;
+
+/// Replaced revisions are loaded again after a start, after all else: until then a shadow of one waits.
+const RESERVES_WITHIN: Duration = Duration::from_secs(10);
 
 /// A revision that may be asked, and the rule that picked it.
 pub(crate) struct Candidate {
@@ -115,6 +120,56 @@ impl Snapshot {
         routed
             .or_else(|| self.configured.get(&kind))
             .map(String::as_str)
+    }
+
+    /// The revision that serves a kind when nothing else is said.
+    pub(crate) fn default_revision(&self, kind: Kind) -> Option<&Arc<Revision>> {
+        let revision = self.plugin(self.default(kind)?)?.current.as_ref()?;
+        (revision.kind == kind).then_some(revision)
+    }
+
+    /// The shadow that a call of this route is copied for.
+    pub(crate) fn copied_for(&self, kind: Kind, route: Route) -> Option<&Arc<shadow::Run>> {
+        let run = self.shadows.get(&kind)?;
+        (route == Route::Default && run.takes()).then_some(run)
+    }
+
+    /// The candidate of a shadow.
+    ///
+    /// # Errors
+    /// Why it cannot be compared.
+    pub(crate) fn shadowed(&self, run: &shadow::Run) -> Result<Arc<Revision>, String> {
+        let name = &run.order.plugin;
+        let Some(plugin) = self.plugin(name) else {
+            return Err(format!("'{name}' is not loaded"));
+        };
+        let found = match run.order.revision {
+            None => plugin.current.clone(),
+            Some(number) => plugin.revision(number),
+        };
+        let found = found.filter(|revision| revision.kind == run.kind);
+        let Some(revision) = found else {
+            let number = run.order.revision;
+            return Err(number.map_or_else(
+                || format!("no revision of '{name}' serves as {}", run.kind),
+                |number| format!("revision {number} of '{name}' is not loaded"),
+            ));
+        };
+        let serving = self.default_revision(run.kind);
+        if serving.is_some_and(|serving| Arc::ptr_eq(serving, &revision)) {
+            return Err(format!("'{name}' serves by default now"));
+        }
+        Ok(revision)
+    }
+
+    /// What keeps a shadow from comparing anything, once all that lay in the directory was looked at.
+    pub(crate) fn obstacle(&self, run: &shadow::Run) -> Option<String> {
+        let may_come = !self.settled
+            || (run.order.revision.is_some() && run.began.elapsed() < RESERVES_WITHIN);
+        if may_come {
+            return None;
+        }
+        self.shadowed(run).err()
     }
 
     /// Whether calls that name no plugin reach this one.

@@ -19,6 +19,7 @@ use nova_core::strategy::canary::Comparison;
 use nova_core::strategy::decision::{self, Question};
 use nova_core::strategy::flow::{FlowPlan, FlowProblem};
 use nova_core::strategy::route::Routes;
+use nova_core::strategy::shadow::ShadowReport;
 use nova_core::strategy::{CallError, Kind, objective};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
@@ -39,6 +40,7 @@ use crate::orders::{Install, Order, Reply, RollBack};
 use crate::processor::Processors;
 use crate::record::{Recorder, Told};
 use crate::registry::Registry;
+use crate::shadow::Shadows;
 use crate::watch::Watch;
 
 /// Runs the plugins of one directory.
@@ -51,6 +53,7 @@ pub struct Runtime {
     events: Arc<Events>,
     datastore: Arc<dyn Datastore>,
     pub(crate) recorder: Recorder,
+    pub(crate) shadows: Shadows,
     /// Instances for calls, of all plugins together.
     pub(crate) instances: Arc<Semaphore>,
     pub(crate) closing: AtomicBool,
@@ -110,7 +113,9 @@ impl Runtime {
             Arc::clone(&instances),
             Arc::clone(&datastore),
         );
+        let shadows = Shadows::start(config.shadow, Arc::clone(&registry), arena.clone())?;
         Ok(Arc::new(Self {
+            shadows,
             instances,
             arena,
             closing: AtomicBool::new(false),
@@ -157,6 +162,7 @@ impl Runtime {
     pub async fn shutdown(&self) {
         self.closing.store(true, Relaxed);
         self.stop.send_replace(true);
+        self.shadows.stop();
         let watcher = self.watcher.lock().take();
         if let Some(watcher) = watcher
             && let Err(error) = watcher.await
@@ -201,8 +207,9 @@ impl StrategyRuntime for Runtime {
         let size = problem.size_bytes() + parameters.len();
         let ask = async |ticket: Ticket| {
             let unit = &ticket.revision().unit;
-            let asked = self.invoker.optimize(unit, &problem, &parameters).await;
-            Ok(ticket.end(Ok(asked)))
+            let asked = self.invoker.optimize(unit, &problem, &parameters);
+            let (asked, cpu) = ticket.timed(asked).await;
+            Ok(ticket.end(Ok(asked), cpu))
         };
         let told = Told {
             question: &|_| Question::Flow(Arc::clone(&problem)),
@@ -222,8 +229,9 @@ impl StrategyRuntime for Runtime {
         let size = problem.size_bytes() + parameters.len();
         let ask = async |ticket: Ticket| {
             let unit = &ticket.revision().unit;
-            let asked = self.invoker.allocate(unit, &problem, &parameters).await;
-            Ok(ticket.end(Ok(asked)))
+            let asked = self.invoker.allocate(unit, &problem, &parameters);
+            let (asked, cpu) = ticket.timed(asked).await;
+            Ok(ticket.end(Ok(asked), cpu))
         };
         let told = Told {
             question: &|_| Question::Allocation(Arc::clone(&problem)),
@@ -248,10 +256,15 @@ impl StrategyRuntime for Runtime {
             // A task of its own: a caller that goes away must not throw away a processor that catches up.
             let asked = tokio::spawn(
                 async move {
-                    let report = processors
-                        .report(&invoker, &*datastore, ticket.revision(), &domain, &query)
-                        .await;
-                    ticket.end(report)
+                    let report = processors.report(
+                        &invoker,
+                        &*datastore,
+                        ticket.revision(),
+                        &domain,
+                        &query,
+                    );
+                    let (report, cpu) = ticket.timed(report).await;
+                    ticket.end(report, cpu)
                 }
                 .in_current_span(),
             );
@@ -345,5 +358,11 @@ impl StrategyRuntime for Runtime {
     fn canary(&self, kind: Kind) -> Option<Comparison> {
         let snapshot = self.registry.snapshot();
         Some(snapshot.trials.get(&kind)?.comparison())
+    }
+
+    fn shadow(&self, kind: Kind) -> Option<ShadowReport> {
+        let snapshot = self.registry.snapshot_full();
+        let run = snapshot.shadows.get(&kind)?;
+        Some(run.report(snapshot.obstacle(run)))
     }
 }

@@ -13,6 +13,16 @@ const WINDOW: usize = 1024;
 /// Parts that the calls are dealt in.
 const PARTS: u64 = 10_000;
 
+/// Whether the next call is of a share: dealt by a step that has no divisor in common with the parts,
+/// even in every stretch of calls.
+pub(crate) fn dealt(calls: &AtomicU64, percent: f64) -> bool {
+    calls.fetch_add(1, Relaxed).wrapping_mul(6_181) % PARTS < share(percent)
+}
+
+fn share(percent: f64) -> u64 {
+    (percent * (PARTS as f64 / 100.0)).round() as u64
+}
+
 /// A canary that runs.
 pub(crate) struct Trial {
     pub(crate) canary: Canary,
@@ -43,24 +53,20 @@ impl Trial {
 
     /// Whether a call goes to the canary.
     pub(crate) fn takes(&self, call: &Call) -> bool {
-        let share = (self.canary.percent * (PARTS as f64 / 100.0)).round() as u64;
         let hash = |what: &str| {
             let mut hasher = DefaultHasher::new();
             // Another canary takes other subjects.
             (self.canary.started_at.millis(), what).hash(&mut hasher);
             hasher.finish() % PARTS
         };
-        let part = match (self.canary.sticky_by, &call.subject) {
-            (StickyBy::Domain, _) => hash(call.domain.as_str()),
+        match (self.canary.sticky_by, &call.subject) {
+            (StickyBy::Domain, _) => hash(call.domain.as_str()) < share(self.canary.percent),
             (StickyBy::Subject, Some(subject)) => {
-                hash(&format!("{}/{subject}", call.domain.as_str()))
+                let part = hash(&format!("{}/{subject}", call.domain.as_str()));
+                part < share(self.canary.percent)
             }
-            // Dealt by a step that has no divisor in common with the parts: even in every stretch of calls.
-            (StickyBy::Call | StickyBy::Subject, _) => {
-                self.calls.fetch_add(1, Relaxed).wrapping_mul(6_181) % PARTS
-            }
-        };
-        part < share
+            (StickyBy::Call | StickyBy::Subject, _) => dealt(&self.calls, self.canary.percent),
+        }
     }
 
     /// Counts a call of one side; `objective` is that of its answer, where it has one.

@@ -11,7 +11,7 @@ use nova_core::ports::{Datastore, DecisionJournal as _};
 use nova_core::services::{LeaseConfig, ReplayPorts, ServiceConfig, Services};
 use nova_core::strategy::Kind;
 use nova_core::{Communication, SystemClock};
-use nova_runtime::{BreakerConfig, Runtime, RuntimeConfig};
+use nova_runtime::{BreakerConfig, Runtime, RuntimeConfig, ShadowConfig};
 use nova_store::{JournalConfig, SqliteConfig, SqliteDatastore, SqliteJournal};
 use tokio::task::JoinHandle;
 
@@ -106,13 +106,16 @@ impl Parts {
         }
     }
 
-    /// Promotes and aborts, again and again, the canaries that have a verdict.
+    /// Promotes and aborts, again and again, the canaries that have a verdict, and ends shadows that are over.
     pub(crate) async fn tend_canaries(services: Services, every: Duration) {
         let mut tick = tokio::time::interval(every);
         loop {
             tick.tick().await;
             if let Err(error) = services.strategies.tend().await {
                 tracing::warn!(%error, "a canary's verdict could not be written");
+            }
+            if let Err(error) = services.strategies.tend_shadows().await {
+                tracing::warn!(%error, "the end of a shadow could not be written");
             }
         }
     }
@@ -206,6 +209,12 @@ pub(crate) fn runtime_config(config: &Config, data: &Path) -> Result<RuntimeConf
         },
         rollback_within: Duration::from_secs_f64(plugins.breaker.rollback_within_s),
         signers: config.signers()?,
+        shadow: ShadowConfig {
+            queue_len: config.shadow.queue_len as usize,
+            queue_bytes: usize::try_from(config.shadow.queue_bytes).unwrap_or(usize::MAX),
+            cpu_share: config.shadow.cpu_share,
+            deadline: Duration::from_millis(config.shadow.deadline_ms),
+        },
         ..RuntimeConfig::default()
     })
 }

@@ -17,6 +17,6 @@ pub(crate) use component::Component;
 pub(crate) use if_match::IfMatch;
 pub(crate) use json::{Json, OptionalJson, parse_value};
 pub(crate) use path::{
-    PartName, PathId, PathName, PluginName, ReplayId, RoleText, RuleName, find_id,
+    KindInPath, PartName, PathId, PathName, PluginName, ReplayId, RoleText, RuleName, find_id,
 };
 pub(crate) use query::Query;

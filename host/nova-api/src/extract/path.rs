@@ -8,6 +8,7 @@ use nova_core::{
     AgentId, AllocationId, DecisionId, Error, FlowId, KeyId, MemoryId, ResourceId, RoleName,
     RuleId, TaskId,
 };
+use nova_core::strategy::Kind;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -95,6 +96,20 @@ any_text!(
     /// A part of the documentation; any text, since only a lookup follows.
     PartName, "page"
 );
+
+/// A kind of strategies.
+pub(crate) struct KindInPath(pub(crate) Kind);
+
+impl FromStr for KindInPath {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Kind::parse(text).map(Self).ok_or(())
+    }
+}
+
+impl PathName for KindInPath {
+    const WHAT: &'static str = "kind";
+}
 
 /// A replay's id.
 pub(crate) struct ReplayId(pub(crate) Uuid);

@@ -1,13 +1,15 @@
 //! Routes to strategies.
 
 use axum::extract::State;
+use nova_core::Permission;
 
 use super::ROUTED;
 use crate::Shared;
-use crate::extract::{Actor, Json};
+use crate::extract::{Actor, Json, KindInPath, PathId};
 use crate::problem::Problem;
 use crate::wire::answer::Answer;
 use crate::wire::route::{StrategiesAnswer, StrategiesBody};
+use crate::wire::shadow::ShadowAnswer;
 
 /// Which plugin serves which kind, by default and by domain.
 #[utoipa::path(get, path = ROUTED, tag = "plugins", operation_id = "list_strategies", responses(
@@ -30,4 +32,21 @@ pub(crate) async fn change(
     let (by, changes) = (Some(actor.caller.key_id), body.into_changes());
     let views = state.services.strategies.change(by, changes).await?;
     Ok(Answer::ok(StrategiesAnswer::new(views, state.clock.now())))
+}
+
+/// What a kind's shadow has shown.
+///
+/// The one that runs, else the last one that ended since the daemon started.
+#[utoipa::path(get, path = ROUTED, tag = "plugins", operation_id = "get_shadow", responses(
+    (status = 200, description = "The shadow", body = ShadowAnswer),
+))]
+pub(crate) async fn shadow(
+    State(state): State<Shared>,
+    actor: Actor,
+    PathId(KindInPath(kind)): PathId<KindInPath>,
+) -> Result<Answer<ShadowAnswer>, Problem> {
+    let reaches_all = actor.reaches_all(Permission::Read);
+    let strategies = &state.services.strategies;
+    let view = strategies.shadow(kind, &actor.domain, reaches_all)?;
+    Ok(Answer::ok(ShadowAnswer::new(view, state.clock.now())))
 }

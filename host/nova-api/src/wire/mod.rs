@@ -34,6 +34,7 @@ pub(crate) mod role;
 pub(crate) mod route;
 pub(crate) mod schema;
 pub(crate) mod service;
+pub(crate) mod shadow;
 pub(crate) mod spec;
 pub(crate) mod strategy;
 pub(crate) mod task;

@@ -21,7 +21,7 @@ pub(crate) struct PluginRecord {
     /// What it decides; null while unknown.
     #[schema(value_type = Option<KindName>)]
     kind: Option<&'static str>,
-    /// `loading`, `active`, `standby`, `canary` or `quarantined`.
+    /// `loading`, `active`, `standby`, `canary`, `shadow` or `quarantined`.
     #[schema(value_type = String, example = "active")]
     state: PluginState,
     /// Of the serving revision.

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::canary::{CanaryBody, CanaryRecord};
 use super::object::only_object;
 use super::schema::{Id, Time};
+use super::shadow::{ShadowBody, ShadowRecord};
 
 /// A change of routes; kinds that are absent stay as they are.
 #[derive(Deserialize, ToSchema)]
@@ -60,6 +61,10 @@ pub(crate) struct RouteBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<CanaryBody>)]
     canary: Option<Option<CanaryBody>>,
+    /// Who is asked the same as the default, beside the traffic, and serves nobody; null = nobody any more.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<ShadowBody>)]
+    shadow: Option<Option<ShadowBody>>,
 }
 
 only_object!(RouteBody);
@@ -88,6 +93,7 @@ impl StrategiesBody {
             default: body.default,
             domains: body.domains.map(Option::unwrap_or_default),
             canary: body.canary.map(|canary| canary.map(Into::into)),
+            shadow: body.shadow.map(|shadow| shadow.map(Into::into)),
         };
         kinds
             .into_iter()
@@ -121,6 +127,8 @@ pub(crate) struct RouteRecord {
     domains: BTreeMap<Domain, String>,
     /// Who gets a share of the default's calls, on trial; null = nobody.
     canary: Option<CanaryRecord>,
+    /// Who is asked the same as the default, and serves nobody; null = nobody.
+    shadow: Option<ShadowRecord>,
     /// Rises by one with every change; 0 = never changed.
     version: u64,
     /// The last change.
@@ -140,6 +148,9 @@ impl From<RouteView> for RouteRecord {
             canary: view
                 .canary
                 .map(|canary| CanaryRecord::new(canary, view.seen.unwrap_or_default())),
+            shadow: view
+                .shadow
+                .map(|shadow| ShadowRecord::new(shadow, &view.shadowed.unwrap_or_default())),
             version: view.version,
             updated_at: view.updated_at,
             updated_by: view.updated_by,

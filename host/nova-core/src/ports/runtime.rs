@@ -16,6 +16,7 @@ use crate::strategy::canary::Comparison;
 use crate::strategy::decision::Subject;
 use crate::strategy::flow::{FlowPlan, FlowProblem};
 use crate::strategy::route::Routes;
+use crate::strategy::shadow::ShadowReport;
 use crate::strategy::{CallError, Kind};
 
 /// Who asks for a decision, and by which strategy.
@@ -132,6 +133,8 @@ pub enum PluginState {
     Standby,
     /// It gets a share of the default's calls, on trial.
     Canary,
+    /// It is asked the same as the default, and serves who asks for it by name alone.
+    Shadow,
     /// It has no serving revision: the only file was refused.
     Quarantined,
 }
@@ -143,6 +146,7 @@ impl fmt::Display for PluginState {
             Self::Active => "active",
             Self::Standby => "standby",
             Self::Canary => "canary",
+            Self::Shadow => "shadow",
             Self::Quarantined => "quarantined",
         })
     }
@@ -323,7 +327,10 @@ impl PluginStatus {
     pub fn is_serving(&self) -> bool {
         matches!(
             self.state,
-            PluginState::Active | PluginState::Standby | PluginState::Canary
+            PluginState::Active
+                | PluginState::Standby
+                | PluginState::Canary
+                | PluginState::Shadow
         )
     }
 }
@@ -404,4 +411,6 @@ pub trait StrategyRuntime: Send + Sync + 'static {
     /// What a kind's canary has shown since it began, or since the daemon started; none = there is no
     /// canary.
     fn canary(&self, kind: Kind) -> Option<Comparison>;
+    /// What a kind's shadow has shown since it began, or since the daemon started; none = there is no shadow.
+    fn shadow(&self, kind: Kind) -> Option<ShadowReport>;
 }

@@ -28,6 +28,7 @@ mod optimize;
 mod plugins;
 mod replay;
 mod resources;
+mod shadows;
 mod specs;
 mod strategies;
 mod task_change;
@@ -76,6 +77,7 @@ pub use replay::{
     ReplayService, ReplayState, ReplayView, replay,
 };
 pub use resources::{NewResource, ResourceChange, ResourceService};
+pub use shadows::{ShadowEnd, ShadowView};
 pub use specs::{FRAGMENTS_MAX, SpecImport, SpecImported, SpecRemembered, SpecService};
 pub use strategies::{RouteChange, RouteView, StrategyService};
 pub use task_change::TaskChange;

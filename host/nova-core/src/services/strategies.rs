@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::Ports;
+use super::shadows::{self, ShadowView};
 use crate::domain::{Domain, EventKind, KeyId, NewEvent, Timestamp};
 use crate::error::{Error, Result, object};
 use crate::ports::{DatastoreExt, ReadCost};
 use crate::strategy::Kind;
 use crate::strategy::canary::{Canary, Comparison};
 use crate::strategy::route::{DOMAIN_ROUTES_MAX, KindRoute, StoredRoute, check_plugin_name};
+use crate::strategy::shadow::{Shadow, ShadowOrder, ShadowReport};
 
 /// What is to change of a kind's routes; what is none stays.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -25,6 +27,8 @@ pub struct RouteChange {
     pub domains: Option<BTreeMap<Domain, String>>,
     /// Who is on trial; inner none = nobody any more. Its beginning is set when it is written.
     pub canary: Option<Option<Canary>>,
+    /// Who is asked the same as the default; inner none = nobody any more.
+    pub shadow: Option<Option<ShadowOrder>>,
 }
 
 /// The routes of a kind, as an operator sees them.
@@ -42,6 +46,10 @@ pub struct RouteView {
     pub canary: Option<Canary>,
     /// What that has shown.
     pub seen: Option<Comparison>,
+    /// Who is asked the same as the default, and serves nobody.
+    pub shadow: Option<Shadow>,
+    /// What that has shown.
+    pub shadowed: Option<ShadowReport>,
     /// Rises by one with every change; 0 = never changed.
     pub version: u64,
     /// The last change.
@@ -57,6 +65,8 @@ pub struct StrategyService {
     pub(super) changing: Mutex<()>,
     /// What the runtime was given last.
     pub(super) present: parking_lot::Mutex<Vec<StoredRoute>>,
+    /// The last shadow of each kind that ended.
+    pub(super) ended: parking_lot::Mutex<BTreeMap<Kind, ShadowView>>,
 }
 
 impl StrategyService {
@@ -65,6 +75,7 @@ impl StrategyService {
             ports,
             changing: Mutex::default(),
             present: parking_lot::Mutex::default(),
+            ended: parking_lot::Mutex::default(),
         }
     }
 
@@ -101,6 +112,8 @@ impl StrategyService {
         }
         let _changing = self.changing.lock().await;
         let configured = self.ports.runtime.configured();
+        let shadowed = self.shadowed();
+        let seen = shadowed.clone();
         let job = move |tx: &mut dyn crate::ports::WriteTx, at| {
             let mut all = tx.strategy_routes()?;
             for (kind, change) in changes {
@@ -112,7 +125,10 @@ impl StrategyService {
                     continue;
                 }
                 (after.version, after.updated_at, after.updated_by) = (before.version + 1, at, by);
-                for detail in steps(kind, &before.route, &after.route, configured.get(&kind), by) {
+                let mut told = steps(kind, &before.route, &after.route, configured.get(&kind), by);
+                let seen = seen.get(&kind).map(|(_, report)| report);
+                told.extend(shadows::steps(kind, &before.route, &after.route, by, seen));
+                for detail in told {
                     let event = NewEvent::new(EventKind::StrategyRouteChanged, 1.0)
                         .with_detail(object(detail));
                     tx.append_daemon_event(at, &event)?;
@@ -127,6 +143,7 @@ impl StrategyService {
         };
         let stored = self.ports.write(job).await?;
         self.take_over(&stored);
+        self.keep_ended(shadowed, &stored, "it was ended by order");
         Ok(self.views(stored))
     }
 
@@ -161,6 +178,12 @@ impl StrategyService {
                     .as_ref()
                     .and_then(|_| self.ports.runtime.canary(kind)),
                 canary: of.route.canary,
+                shadowed: of
+                    .route
+                    .shadow
+                    .as_ref()
+                    .and_then(|_| self.ports.runtime.shadow(kind)),
+                shadow: of.route.shadow,
                 version: of.version,
                 updated_at: (of.version > 0).then_some(of.updated_at),
                 updated_by: of.updated_by,
@@ -177,6 +200,9 @@ impl StrategyService {
             let field = format!("strategies.{kind}.canary");
             canary.check(kind, &field)?;
             self.check_plugin(kind, &format!("{field}.plugin"), &canary.plugin)?;
+        }
+        if let Some(Some(order)) = &change.shadow {
+            self.check_shadow(kind, order, change)?;
         }
         let Some(domains) = &change.domains else {
             return Ok(());
@@ -196,7 +222,7 @@ impl StrategyService {
     }
 
     /// Refuses a plugin that could not serve now.
-    fn check_plugin(&self, kind: Kind, field: &str, name: &str) -> Result<()> {
+    pub(super) fn check_plugin(&self, kind: Kind, field: &str, name: &str) -> Result<()> {
         check_plugin_name(field, name)?;
         let plugins = self.ports.runtime.plugins();
         let mut serving = plugins
@@ -245,6 +271,7 @@ impl RouteChange {
         }
         // What serves by default is on trial no more.
         let default = route.default.as_ref().or(configured);
+        route.shadow = shadows::apply(self.shadow, route.shadow.take(), default, at);
         if route.canary.as_ref().map(|c| &c.plugin) == default {
             route.canary = None;
         }

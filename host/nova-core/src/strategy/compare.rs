@@ -7,10 +7,12 @@ use serde_json::{Map, Value};
 
 use super::Kind;
 use super::decision::{Decision, Outcome, Score, score};
-use crate::domain::{DecisionId, Timestamp};
+use crate::domain::{DecisionId, Domain, Timestamp};
 
 /// Cases that are named one by one.
 const CASES_MAX: usize = 10;
+/// The last trials of each side whose times and memory the quantiles are of; means and maxima are of all.
+const WINDOW: usize = 100_000;
 /// Relative differences up to this are rounding.
 const SAME: f64 = 1e-9;
 
@@ -55,22 +57,53 @@ pub struct Spread {
     pub max: f64,
 }
 
-impl Spread {
-    fn of(mut values: Vec<u64>) -> Self {
-        if values.is_empty() {
-            return Self::default();
+/// What a distribution is told from: a sum and a maximum over all, and the last values in a ring.
+struct Values {
+    count: u64,
+    sum: f64,
+    max: u64,
+    window: usize,
+    last: Vec<u64>,
+}
+
+impl Values {
+    fn within(window: usize) -> Self {
+        Self {
+            count: 0,
+            sum: 0.0,
+            max: 0,
+            window,
+            last: Vec::new(),
         }
+    }
+
+    fn add(&mut self, value: u64) {
+        let place = usize::try_from(self.count).unwrap_or(0) % self.window;
+        match self.last.get_mut(place) {
+            Some(old) => *old = value,
+            None => self.last.push(value),
+        }
+        self.count += 1;
+        self.sum += value as f64;
+        self.max = self.max.max(value);
+    }
+
+    fn spread(&self) -> Spread {
+        if self.count == 0 {
+            return Spread::default();
+        }
+        let mut values = self.last.clone();
         values.sort_unstable();
         // The nearest rank: the smallest value that q of all do not exceed.
         let quantile = |q: f64| {
             let rank = (q * values.len() as f64).ceil() as usize;
             values[rank.saturating_sub(1).min(values.len() - 1)] as f64
         };
-        Self {
-            mean: values.iter().map(|v| *v as f64).sum::<f64>() / values.len() as f64,
+        Spread {
+            mean: self.sum / self.count as f64,
             p50: quantile(0.5),
             p99: quantile(0.99),
-            max: quantile(1.0),
+            max: self.max as f64,
         }
     }
 }
@@ -133,6 +166,9 @@ pub struct Case {
     pub decision_id: DecisionId,
     /// When it was made.
     pub at: Timestamp,
+    /// Whose it was.
+    #[serde(skip)]
+    pub domain: Domain,
     /// The measure's name.
     pub measure: &'static str,
     /// The serving revision's number.
@@ -150,6 +186,9 @@ pub struct Failure {
     pub decision_id: DecisionId,
     /// When it was made.
     pub at: Timestamp,
+    /// Whose it was.
+    #[serde(skip)]
+    pub domain: Domain,
     /// `refused`, `failed` or `timeout`.
     pub outcome: &'static str,
     /// Why.
@@ -181,14 +220,21 @@ pub struct Comparison {
     pub new_failures: u64,
 }
 
-#[derive(Default)]
 struct Samples {
     side: Side,
-    cpu_us: Vec<u64>,
-    memory_bytes: Vec<u64>,
+    cpu_us: Values,
+    memory_bytes: Values,
 }
 
 impl Samples {
+    fn within(window: usize) -> Self {
+        Self {
+            side: Side::default(),
+            cpu_us: Values::within(window),
+            memory_bytes: Values::within(window),
+        }
+    }
+
     fn add(&mut self, trial: &Trial) {
         let counter = match trial.outcome {
             Outcome::Answered(_) => &mut self.side.answered,
@@ -197,21 +243,20 @@ impl Samples {
             Outcome::Timeout { .. } => &mut self.side.timeout,
         };
         *counter += 1;
-        self.cpu_us.push(trial.cpu_us);
-        self.memory_bytes.push(trial.memory_bytes);
+        self.cpu_us.add(trial.cpu_us);
+        self.memory_bytes.add(trial.memory_bytes);
     }
 
     fn side(&self) -> Side {
         Side {
-            cpu_us: Spread::of(self.cpu_us.clone()),
-            memory_bytes: Spread::of(self.memory_bytes.clone()),
+            cpu_us: self.cpu_us.spread(),
+            memory_bytes: self.memory_bytes.spread(),
             ..self.side
         }
     }
 }
 
 /// Adds pairs of trials up.
-#[derive(Default)]
 pub struct Tally {
     sum: Comparison,
     serving: Samples,
@@ -228,7 +273,23 @@ pub struct Difference {
     pub gain: Option<f64>,
 }
 
+impl Default for Tally {
+    fn default() -> Self {
+        Self::within(WINDOW)
+    }
+}
+
 impl Tally {
+    /// One whose quantiles are of the last so many trials, at least 1: what bounds its memory.
+    pub fn within(window: usize) -> Self {
+        Self {
+            sum: Comparison::default(),
+            serving: Samples::within(window),
+            candidate: Samples::within(window),
+            gains: 0.0,
+        }
+    }
+
     /// Adds what the two made of one recorded problem. `is_own`: the serving revision is the one that
     /// the decision was recorded of.
     pub fn add(
@@ -267,6 +328,7 @@ impl Tally {
                     sum.worst.push(Case {
                         decision_id: decision.decision_id,
                         at: decision.at,
+                        domain: decision.domain.clone(),
                         measure: serving.measure,
                         serving: serving.value,
                         candidate: candidate.value,
@@ -286,6 +348,7 @@ impl Tally {
                 sum.failures.push(Failure {
                     decision_id: decision.decision_id,
                     at: decision.at,
+                    domain: decision.domain.clone(),
                     outcome: candidate.outcome.as_str(),
                     reason,
                 });

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Kind;
 use super::canary::Canary;
+use super::shadow::Shadow;
 use crate::domain::{Domain, KeyId, Timestamp};
 use crate::error::{Error, Result};
 
@@ -26,6 +27,8 @@ pub struct KindRoute {
     pub domains: BTreeMap<Domain, String>,
     /// Who gets a share of the default's calls, on trial.
     pub canary: Option<Canary>,
+    /// Who is asked the same as the default, and serves nobody.
+    pub shadow: Option<Shadow>,
 }
 
 /// The routes of every kind that has some.

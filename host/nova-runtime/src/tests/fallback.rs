@@ -19,6 +19,7 @@ fn routes(default: Option<&str>, domains: &[(&str, &str)]) -> Routes {
             .map(|(domain, plugin)| (domain.parse().unwrap(), (*plugin).to_owned()))
             .collect(),
         canary: None,
+        shadow: None,
     };
     [(Kind::ResourceAllocator, route)].into()
 }

@@ -7,6 +7,7 @@ use nova_core::ports::{Datastore, DatastoreExt as _, ReadCost};
 use nova_core::strategy::Kind;
 use nova_core::strategy::canary::{Canary, Conditions, StickyBy};
 use nova_core::strategy::route::{KindRoute, StoredRoute};
+use nova_core::strategy::shadow::Shadow;
 
 use super::samples;
 
@@ -35,6 +36,14 @@ pub async fn every_field_is_kept(store: &Arc<dyn Datastore>) {
                 }),
                 abort_if: None,
                 started_at: samples::at(2),
+            }),
+            shadow: Some(Shadow {
+                plugin: "peft".into(),
+                revision: Some(2),
+                percent: 50.0,
+                max_duration_s: 3.5,
+                decisions_max: Some(100),
+                started_at: samples::at(1),
             }),
         },
         version: 7,

@@ -144,6 +144,7 @@ impl Config {
                 315_360_000.0,
             ),
             ("scheduling.latency_s", self.scheduling.latency_s, 86_400.0),
+            ("shadow.cpu_share", self.shadow.cpu_share, 1.0),
             ("log.access_sample", self.log.access_sample, 1.0),
             ("telemetry.otlp_sample", self.telemetry.otlp_sample, 1.0),
         ];
@@ -151,6 +152,12 @@ impl Config {
             if !(0.0..=most).contains(&value) {
                 bail!("{key} must be 0 to {most}, got {value}");
             }
+        }
+        if self.shadow.cpu_share < 0.001 {
+            bail!(
+                "shadow.cpu_share must be 0.001 to 1, got {}",
+                self.shadow.cpu_share
+            );
         }
         if self.scheduling.bandwidth_bytes_per_s.is_nan()
             || self.scheduling.bandwidth_bytes_per_s <= 0.0
@@ -203,6 +210,14 @@ impl Config {
             ("journal.flush_ms", journal.flush_ms, 1, 60_000),
             ("journal.wait_ms", journal.wait_ms, 0, 60_000),
             ("replay.parallel", self.replay.parallel.into(), 1, 256),
+            (
+                "shadow.queue_len",
+                self.shadow.queue_len.into(),
+                1,
+                1_000_000,
+            ),
+            ("shadow.queue_bytes", self.shadow.queue_bytes, 1024, 1 << 38),
+            ("shadow.deadline_ms", self.shadow.deadline_ms, 1, 60_000),
         ];
         for (key, got, least, most) in bounds {
             if !(least..=most).contains(&got) {

@@ -60,6 +60,7 @@ section!(Config {
     retry: Retry = Retry::default(),
     journal: Journal = Journal::default(),
     replay: Replay = Replay::default(),
+    shadow: Shadow = Shadow::default(),
     log: Log = Log::default(),
     telemetry: Telemetry = Telemetry::default(),
 });
@@ -227,6 +228,13 @@ section!(Journal {
 });
 
 section!(Replay { parallel: u32 = 1 });
+
+section!(Shadow {
+    queue_len: u32 = 64,
+    queue_bytes: u64 = 16 * 1024 * 1024,
+    cpu_share: f64 = 0.1,
+    deadline_ms: u64 = 1000,
+});
 
 section!(Log {
     format: LogFormat = LogFormat::Pretty,

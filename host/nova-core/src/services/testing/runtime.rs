@@ -21,6 +21,7 @@ use crate::strategy::analytics::{AnalyticsQuery, AnalyticsReport, Metric};
 use crate::strategy::canary::Comparison;
 use crate::strategy::flow::{self, FlowPlan, FlowProblem, Optimization, first_come_first_served};
 use crate::strategy::route::Routes;
+use crate::strategy::shadow::ShadowReport;
 use crate::strategy::{CallError, Kind, Refusal, Violation};
 
 /// Something that happens while a strategy thinks: between the snapshot and the answer.
@@ -37,6 +38,7 @@ pub struct FakeRuntime {
     routes: Mutex<Routes>,
     report: Mutex<Option<AnalyticsReport>>,
     seen: Mutex<Comparison>,
+    shadowed: Mutex<ShadowReport>,
 }
 
 impl FakeRuntime {
@@ -52,6 +54,7 @@ impl FakeRuntime {
             routes: Mutex::default(),
             report: Mutex::default(),
             seen: Mutex::default(),
+            shadowed: Mutex::default(),
         }
     }
 
@@ -78,6 +81,11 @@ impl FakeRuntime {
     /// What canaries are to have shown.
     pub fn set_seen(&self, seen: Comparison) {
         *self.seen.lock() = seen;
+    }
+
+    /// What shadows are to have shown.
+    pub fn set_shadowed(&self, shadowed: ShadowReport) {
+        *self.shadowed.lock() = shadowed;
     }
 
     /// The routes that it was given last.
@@ -263,6 +271,11 @@ impl StrategyRuntime for FakeRuntime {
     fn canary(&self, kind: Kind) -> Option<Comparison> {
         self.routes.lock().get(&kind)?.canary.as_ref()?;
         Some(*self.seen.lock())
+    }
+
+    fn shadow(&self, kind: Kind) -> Option<ShadowReport> {
+        self.routes.lock().get(&kind)?.shadow.as_ref()?;
+        Some(self.shadowed.lock().clone())
     }
 }
 

@@ -13,6 +13,7 @@ mod measure;
 mod memories;
 mod optimize;
 mod resources;
+mod shadows;
 mod strategies;
 mod task_life;
 

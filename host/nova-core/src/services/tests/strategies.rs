@@ -12,7 +12,7 @@ use crate::strategy::Kind;
 use crate::strategy::canary::{Arm, Canary, Comparison, Conditions, StickyBy};
 
 /// A bench with a second flow optimizer.
-fn bench() -> Bench {
+pub(super) fn bench() -> Bench {
     let bench = Bench::default();
     let mut plugins = bench.runtime.plugins();
     let mut second = plugins
@@ -37,11 +37,12 @@ fn change(default: Option<&str>, domains: &[(&str, &str)]) -> BTreeMap<Kind, Rou
                 .collect(),
         ),
         canary: None,
+        shadow: None,
     };
     [(Kind::FlowOptimizer, change)].into()
 }
 
-fn details(bench: &Bench) -> Vec<Value> {
+pub(super) fn details(bench: &Bench) -> Vec<Value> {
     let events = bench.store.events().into_iter();
     events
         .filter(|e| e.body.kind == EventKind::StrategyRouteChanged)
