@@ -122,7 +122,7 @@ fn a_candidate_that_traps_loops_and_lies_hurts_nobody() {
     let (daemon, path) = daemon("misbehaver", &[("NOVA_SHADOW__DEADLINE_MS", "30")]);
     let usual = daemon.post(&path, json!({})).expect(200);
     put(&daemon, FLOW, json!({"plugin": "next"}));
-    for mode in ["trap", "loop", "memory", "precedence"] {
+    for mode in ["trap", "loop", "makespan", "precedence"] {
         let body = json!({"parameters": {"misbehave": mode}});
         ask(&daemon, &path, &body, &usual);
     }
@@ -141,7 +141,7 @@ fn a_candidate_that_traps_loops_and_lies_hurts_nobody() {
         "{sum}"
     );
     let reasons = sum["failures"].to_string();
-    for part in ["unreachable", "deadline of 30 ms", "memory", "precedence"] {
+    for part in ["unreachable", "deadline of 30 ms", "makespan", "precedence"] {
         assert!(reasons.contains(part), "{part}: {reasons}");
     }
     let plugin = daemon.get("/api/plugins/next").expect(200);
@@ -160,7 +160,11 @@ fn what_exceeds_the_queue_is_dropped_and_counted() {
     let usual = daemon.post(&path, json!({})).expect(200);
     put(&daemon, FLOW, json!({"plugin": "next"}));
     let body = json!({"parameters": {"misbehave": "loop"}});
-    for _ in 0..10 {
+    ask(&daemon, &path, &body, &usual);
+    eventually("the first one is being asked", || {
+        (report(&daemon, FLOW)["copies"]["waiting"] == 0).then_some(())
+    });
+    for _ in 0..9 {
         ask(&daemon, &path, &body, &usual);
     }
     let seen = eventually("the first one is compared", || {

@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 
 use super::Kind;
 use super::decision::{Decision, Outcome, Score, score};
+pub use super::spread::Spread;
+use super::spread::Values;
 use crate::domain::{DecisionId, Domain, Timestamp};
 
 /// Cases that are named one by one.
@@ -42,70 +44,6 @@ pub struct Trial {
     pub cpu_us: u64,
     /// Linear memory that the guest had at its end.
     pub memory_bytes: u64,
-}
-
-/// A distribution in five numbers.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
-pub struct Spread {
-    /// Mean.
-    pub mean: f64,
-    /// Median.
-    pub p50: f64,
-    /// 99th percentile.
-    pub p99: f64,
-    /// Largest.
-    pub max: f64,
-}
-
-/// What a distribution is told from: a sum and a maximum over all, and the last values in a ring.
-struct Values {
-    count: u64,
-    sum: f64,
-    max: u64,
-    window: usize,
-    last: Vec<u64>,
-}
-
-impl Values {
-    fn within(window: usize) -> Self {
-        Self {
-            count: 0,
-            sum: 0.0,
-            max: 0,
-            window,
-            last: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, value: u64) {
-        let place = usize::try_from(self.count).unwrap_or(0) % self.window;
-        match self.last.get_mut(place) {
-            Some(old) => *old = value,
-            None => self.last.push(value),
-        }
-        self.count += 1;
-        self.sum += value as f64;
-        self.max = self.max.max(value);
-    }
-
-    fn spread(&self) -> Spread {
-        if self.count == 0 {
-            return Spread::default();
-        }
-        let mut values = self.last.clone();
-        values.sort_unstable();
-        // The nearest rank: the smallest value that q of all do not exceed.
-        let quantile = |q: f64| {
-            let rank = (q * values.len() as f64).ceil() as usize;
-            values[rank.saturating_sub(1).min(values.len() - 1)] as f64
-        };
-        Spread {
-            mean: self.sum / self.count as f64,
-            p50: quantile(0.5),
-            p99: quantile(0.99),
-            max: self.max as f64,
-        }
-    }
 }
 
 /// One side of a comparison.

@@ -12,6 +12,7 @@ pub mod flow;
 pub mod objective;
 pub mod route;
 pub mod shadow;
+mod spread;
 
 use std::fmt;
 
