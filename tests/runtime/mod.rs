@@ -11,7 +11,7 @@ mod lifecycle;
 mod observability;
 mod replay;
 mod rollback;
-mod signatures;
 mod shadow;
+mod signatures;
 mod swap;
 mod transport;

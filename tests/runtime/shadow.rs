@@ -60,7 +60,11 @@ fn ask(daemon: &Daemon, path: &str, body: &Value, usual: &Value) -> String {
     assert_eq!(answer["plan"], usual["plan"]);
     let strategy = &answer["strategy"];
     assert_eq!(
-        (&strategy["plugin"], &strategy["route"], &strategy["degraded"]),
+        (
+            &strategy["plugin"],
+            &strategy["route"],
+            &strategy["degraded"]
+        ),
         (&json!("heft"), &json!("default"), &Value::Null),
         "{strategy}"
     );
@@ -73,9 +77,17 @@ fn a_worse_candidate_is_told_worse_and_no_answer_changes() {
     let usual = daemon.post(&path, json!({})).expect(200);
     let none = daemon.get(&format!("{STRATEGIES}/{FLOW}/shadow"));
     none.expect_error(404, "RESOURCE_NOT_FOUND");
-    let shadow = put(&daemon, FLOW, json!({"plugin": "next", "decisions_max": 12}));
+    let shadow = put(
+        &daemon,
+        FLOW,
+        json!({"plugin": "next", "decisions_max": 12}),
+    );
     assert_eq!(
-        (&shadow["plugin"], &shadow["percent"], &shadow["seen"]["compared"]),
+        (
+            &shadow["plugin"],
+            &shadow["percent"],
+            &shadow["seen"]["compared"]
+        ),
         (&json!("next"), &json!(100.0), &json!(0)),
         "{shadow}"
     );
@@ -91,7 +103,10 @@ fn a_worse_candidate_is_told_worse_and_no_answer_changes() {
     assert_eq!(ended["serving"]["plugin"], "heft");
     assert_eq!(ended["candidate"]["plugin"], "next");
     let sum = &ended["comparison"];
-    assert_eq!((&sum["decisions"], &sum["differ"]), (&json!(12), &json!(12)));
+    assert_eq!(
+        (&sum["decisions"], &sum["differ"]),
+        (&json!(12), &json!(12))
+    );
     let objective = &sum["objective"];
     assert_eq!(objective["worse"]["decisions"], 12, "{objective}");
     assert_eq!(objective["better"]["decisions"], 0);
@@ -100,7 +115,10 @@ fn a_worse_candidate_is_told_worse_and_no_answer_changes() {
     for side in ["serving", "candidate"] {
         assert_eq!(sum[side]["answered"], 12);
         for what in ["cpu_us", "memory_bytes"] {
-            assert!(sum[side][what]["mean"].as_f64().unwrap() > 0.0, "{side} {what}");
+            assert!(
+                sum[side][what]["mean"].as_f64().unwrap() > 0.0,
+                "{side} {what}"
+            );
         }
     }
     let single = ended["decisions"].as_array().unwrap();
@@ -136,7 +154,11 @@ fn a_candidate_that_traps_loops_and_lies_hurts_nobody() {
     );
     let candidate = &sum["candidate"];
     assert_eq!(
-        (&candidate["failed"], &candidate["timeout"], &candidate["answered"]),
+        (
+            &candidate["failed"],
+            &candidate["timeout"],
+            &candidate["answered"]
+        ),
         (&json!(3), &json!(1), &json!(1)),
         "{sum}"
     );
@@ -145,7 +167,10 @@ fn a_candidate_that_traps_loops_and_lies_hurts_nobody() {
         assert!(reasons.contains(part), "{part}: {reasons}");
     }
     let plugin = daemon.get("/api/plugins/next").expect(200);
-    assert_eq!((&plugin["calls"], &plugin["errors"]), (&json!(0), &json!(0)));
+    assert_eq!(
+        (&plugin["calls"], &plugin["errors"]),
+        (&json!(0), &json!(0))
+    );
 }
 
 #[test]
@@ -173,7 +198,11 @@ fn what_exceeds_the_queue_is_dropped_and_counted() {
     });
     let copies = &seen["copies"];
     assert_eq!(
-        (&copies["taken"], &copies["waiting"], &copies["dropped_queue_full"]),
+        (
+            &copies["taken"],
+            &copies["waiting"],
+            &copies["dropped_queue_full"]
+        ),
         (&json!(10), &json!(2), &json!(7)),
         "{copies}"
     );
@@ -239,7 +268,11 @@ fn the_same_processor_reports_the_same_of_the_same_events() {
     let seen = until_done(&daemon, kind, 2);
     let sum = &seen["comparison"];
     assert_eq!(
-        (&sum["decisions"], &sum["differ"], &sum["candidate"]["answered"]),
+        (
+            &sum["decisions"],
+            &sum["differ"],
+            &sum["candidate"]["answered"]
+        ),
         (&json!(2), &json!(0), &json!(2)),
         "{seen}"
     );

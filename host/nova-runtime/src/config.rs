@@ -11,8 +11,8 @@ use nova_core::ports::runtime::PluginLimits;
 use nova_core::strategy::Kind;
 
 use crate::breaker::BreakerConfig;
-use crate::signature::Signers;
 use crate::shadow::ShadowConfig;
+use crate::signature::Signers;
 
 /// Limits of a plugin whose manifest sets none.
 pub const DEFAULT_LIMITS: PluginLimits = PluginLimits {

@@ -75,6 +75,6 @@ pub use error::{EngineError, RuntimeError};
 pub use events::{PluginChange, PluginEvent};
 pub use probe::ProbeTime;
 pub use runtime::Runtime;
-pub use signature::{Signers, beside as signature_file};
 pub use shadow::ShadowConfig;
+pub use signature::{Signers, beside as signature_file};
 pub use workbench::{Measured, Tool, Workbench};

@@ -78,9 +78,9 @@ pub(crate) fn decision_of<A: Clone>(
         Err(CallError::Timeout { deadline_ms, .. }) => Outcome::Timeout {
             deadline_ms: *deadline_ms,
         },
-        Err(
-            CallError::UnknownStrategy(_) | CallError::Unavailable(_) | CallError::Internal(_),
-        ) => return None,
+        Err(CallError::UnknownStrategy(_) | CallError::Unavailable(_) | CallError::Internal(_)) => {
+            return None;
+        }
     };
     let status = &made.revision.status;
     Some(Decision {

@@ -13,14 +13,14 @@ use nova_store::{SqliteConfig, SqliteDatastore};
 use serde_json::{Map, Value};
 
 /// A running bench; its folder goes with it.
-pub struct Bench {
-    pub runtime: Arc<Runtime>,
-    pub store: Arc<dyn Datastore>,
+pub(crate) struct Bench {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) store: Arc<dyn Datastore>,
     _home: tempfile::TempDir,
 }
 
 /// heft by default, and further components by the name that they get.
-pub async fn start(others: &[(&str, &Path)]) -> Bench {
+pub(crate) async fn start(others: &[(&str, &Path)]) -> Bench {
     let home = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let plugins = home.path().join("plugins");
@@ -60,7 +60,7 @@ pub async fn start(others: &[(&str, &Path)]) -> Bench {
 }
 
 /// A flow of so many tasks in layers of five, each after one of the layer before.
-pub fn problem(tasks: usize) -> FlowProblem {
+pub(crate) fn problem(tasks: usize) -> FlowProblem {
     let work = (0..tasks).map(|t| 1.0 + (t % 7) as f64).collect();
     let mut problem = FlowProblem::new(work, vec![1.0, 2.0, 1.5, 1.0]);
     for task in 5..tasks as u32 {
@@ -72,7 +72,7 @@ pub fn problem(tasks: usize) -> FlowProblem {
 }
 
 /// So many calls by each of so many clients, each call after such a pause; microseconds of each call.
-pub async fn ask(
+pub(crate) async fn ask(
     runtime: &Arc<Runtime>,
     problem: &Arc<FlowProblem>,
     parameters: &Map<String, Value>,
@@ -114,14 +114,14 @@ pub async fn ask(
 
 /// How calls are made.
 #[derive(Clone, Copy)]
-pub struct Load {
-    pub clients: usize,
-    pub calls: usize,
-    pub pause: Duration,
+pub(crate) struct Load {
+    pub(crate) clients: usize,
+    pub(crate) calls: usize,
+    pub(crate) pause: Duration,
 }
 
 /// The value that a part `q` of all does not exceed.
-pub fn quantile(values: &[f64], q: f64) -> f64 {
+pub(crate) fn quantile(values: &[f64], q: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let rank = (q * sorted.len() as f64).ceil() as usize;

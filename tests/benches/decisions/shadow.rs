@@ -17,10 +17,13 @@ use crate::setup::{Bench, Load, ask, problem, quantile, start};
 const RATIO_MAX: f64 = 1.25;
 const KIND: Kind = Kind::FlowOptimizer;
 
-pub async fn run(rounds: usize) {
+pub(crate) async fn run(rounds: usize) {
     let bench = start(&[
         ("peft", Path::new("target/plugins/peft/peft.wasm")),
-        ("hostile", Path::new("target/fixtures/fixture-misbehaver.wasm")),
+        (
+            "hostile",
+            Path::new("target/fixtures/fixture-misbehaver.wasm"),
+        ),
     ])
     .await;
     let paced = Load {
@@ -33,7 +36,9 @@ pub async fn run(rounds: usize) {
         calls: 2000,
         pause: Duration::ZERO,
     };
-    println!("{rounds} rounds each, half of the calls with a shadow of all of them; bound of the ratio: {RATIO_MAX}");
+    println!(
+        "{rounds} rounds each, half of the calls with a shadow of all of them; bound of the ratio: {RATIO_MAX}"
+    );
     let looping = json!({"misbehave": "loop"});
     let looping = looping.as_object().cloned().unwrap();
     let mut kept = true;
@@ -41,13 +46,23 @@ pub async fn run(rounds: usize) {
         ("paced, 50 tasks", "peft", Map::new(), 50, paced),
         ("paced, 500 tasks", "peft", Map::new(), 500, paced),
         ("saturated, 50 tasks", "peft", Map::new(), 50, saturated),
-        ("paced, 50 tasks, candidate loops", "hostile", looping, 50, paced),
+        (
+            "paced, 50 tasks, candidate loops",
+            "hostile",
+            looping,
+            50,
+            paced,
+        ),
     ] {
         kept &= part(&bench, what, candidate, &parameters, tasks, load, rounds).await;
     }
     println!(
         "the bound {}",
-        if kept { "is kept by each" } else { "is NOT kept" }
+        if kept {
+            "is kept by each"
+        } else {
+            "is NOT kept"
+        }
     );
     bench.runtime.shutdown().await;
     bench.store.close().await.unwrap();

@@ -4,11 +4,11 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
+use nova_core::strategy::Kind;
 use nova_core::{
     AgentId, AllocationId, DecisionId, Error, FlowId, KeyId, MemoryId, ResourceId, RoleName,
     RuleId, TaskId,
 };
-use nova_core::strategy::Kind;
 use serde_json::json;
 use uuid::Uuid;
 

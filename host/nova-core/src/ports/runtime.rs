@@ -327,10 +327,7 @@ impl PluginStatus {
     pub fn is_serving(&self) -> bool {
         matches!(
             self.state,
-            PluginState::Active
-                | PluginState::Standby
-                | PluginState::Canary
-                | PluginState::Shadow
+            PluginState::Active | PluginState::Standby | PluginState::Canary | PluginState::Shadow
         )
     }
 }

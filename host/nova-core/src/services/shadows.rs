@@ -158,7 +158,8 @@ impl StrategyService {
             None => self.default_of(kind),
         };
         let Some(name) = order.plugin.as_ref().or(default.as_ref()) else {
-            let message = format!("no plugin serves as {kind}, so that there is nothing to compare");
+            let message =
+                format!("no plugin serves as {kind}, so that there is nothing to compare");
             return Err(Error::field(field, message));
         };
         self.check_plugin(kind, &format!("{field}.plugin"), name)?;

@@ -110,8 +110,9 @@ impl Run {
         serving: &Trial,
         candidate: &Trial,
     ) -> &'static str {
-        let of =
-            |trial: &Trial| score(&decision.question, trial.outcome.reply()?).map(|s| (s.measure, s.value));
+        let of = |trial: &Trial| {
+            score(&decision.question, trial.outcome.reply()?).map(|s| (s.measure, s.value))
+        };
         let (served, shadowed) = (of(serving), of(candidate));
         let sight = |trial: &Trial, objective: Option<(&'static str, f64)>| Sight {
             outcome: trial.outcome.as_str(),

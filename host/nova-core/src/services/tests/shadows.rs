@@ -91,9 +91,7 @@ async fn it_ends_by_itself_with_a_trail_and_its_report_stays() {
     assert_eq!(strategies.tend_shadows().await.unwrap(), [FLOW]);
     assert!(strategies.tend_shadows().await.unwrap().is_empty(), "once");
     assert!(b.runtime.routes()[&FLOW].shadow.is_none());
-    let view = strategies
-        .shadow(FLOW, &Domain::default(), false)
-        .unwrap();
+    let view = strategies.shadow(FLOW, &Domain::default(), false).unwrap();
     assert_eq!(view.ended.unwrap().reason, "50 decisions are compared");
     assert_eq!(view.report.comparison.decisions, 50);
     assert_eq!(latest(strategies, "general", false), 0);
@@ -101,9 +99,16 @@ async fn it_ends_by_itself_with_a_trail_and_its_report_stays() {
     let trail = details(&b);
     assert_eq!(trail[0]["change"], "shadow_started");
     assert_eq!(trail[0]["by"], json!(by));
-    assert_eq!((&trail[1]["change"], &trail[1]["by"]), (&json!("shadow_ended"), &Value::Null));
+    assert_eq!(
+        (&trail[1]["change"], &trail[1]["by"]),
+        (&json!("shadow_ended"), &Value::Null)
+    );
     assert_eq!(trail[1]["shadow"]["objective"]["worse"]["decisions"], 50);
-    assert!(!trail[1].to_string().contains("decision_id"), "{}", trail[1]);
+    assert!(
+        !trail[1].to_string().contains("decision_id"),
+        "{}",
+        trail[1]
+    );
 }
 
 #[tokio::test]
@@ -114,12 +119,18 @@ async fn it_ends_with_its_time_its_candidate_its_order_or_as_the_default() {
         let view = strategies.shadow(FLOW, &Domain::default(), true).unwrap();
         view.ended.unwrap().reason
     };
-    strategies.change(None, change(Some(order()))).await.unwrap();
+    strategies
+        .change(None, change(Some(order())))
+        .await
+        .unwrap();
     b.clock.advance_s(60.0);
     strategies.tend_shadows().await.unwrap();
     assert_eq!(ended(), "its 60 s are over");
 
-    strategies.change(None, change(Some(order()))).await.unwrap();
+    strategies
+        .change(None, change(Some(order())))
+        .await
+        .unwrap();
     b.runtime.set_shadowed(ShadowReport {
         obstacle: Some("'second' is not loaded".into()),
         ..report(3)
@@ -128,14 +139,20 @@ async fn it_ends_with_its_time_its_candidate_its_order_or_as_the_default() {
     assert_eq!(ended(), "'second' is not loaded");
 
     b.runtime.set_shadowed(report(4));
-    strategies.change(None, change(Some(order()))).await.unwrap();
+    strategies
+        .change(None, change(Some(order())))
+        .await
+        .unwrap();
     strategies.change(None, change(None)).await.unwrap();
     assert_eq!(ended(), "it was ended by order");
     let trail = details(&b);
     assert_eq!(trail[5]["change"], "shadow_stopped");
     assert_eq!(trail[5]["shadow"]["decisions"], 4);
 
-    strategies.change(None, change(Some(order()))).await.unwrap();
+    strategies
+        .change(None, change(Some(order())))
+        .await
+        .unwrap();
     let default = RouteChange {
         default: Some(Some("second".into())),
         ..RouteChange::default()
