@@ -5,6 +5,7 @@ mod check;
 mod consolidation;
 mod crash;
 mod fallback;
+mod gate;
 mod hostile;
 mod keys_cli;
 mod lifecycle;

@@ -82,10 +82,15 @@ impl Daemon {
     }
 
     /// Kills it as `kill -9` does and starts it again on the same folder.
-    pub fn kill_and_restart(mut self) -> Self {
+    pub fn kill_and_restart(self) -> Self {
+        self.kill_and_restart_with(&[])
+    }
+
+    /// The same with these environment variables.
+    pub fn kill_and_restart_with(mut self, env: &[(String, String)]) -> Self {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        Self::launch(Arc::clone(&self.home), &[], None)
+        Self::launch(Arc::clone(&self.home), env, None)
     }
 
     /// Asks it to end (`SIGTERM`); does not wait.

@@ -74,6 +74,8 @@ pub enum Stage {
     Compile,
     /// It failed the questions that a plugin must answer before it serves.
     Probe,
+    /// It does worse on recorded problems than what serves.
+    Gate,
 }
 
 impl Stage {
@@ -87,6 +89,7 @@ impl Stage {
             Self::Imports => "imports",
             Self::Compile => "compile",
             Self::Probe => "probe",
+            Self::Gate => "gate",
         }
     }
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nova_core::ports::runtime::PluginLimits;
+use nova_core::services::GatePlan;
 use nova_core::strategy::Kind;
 
 use crate::breaker::BreakerConfig;
@@ -73,6 +74,8 @@ pub struct RuntimeConfig {
     pub max_file_bytes: u64,
     /// Whose signatures let a component serve; none = components need not be signed.
     pub signers: Signers,
+    /// How a new revision is judged by recorded problems before it takes another's place; none = it is not.
+    pub gate: Option<GatePlan>,
     /// A deleted plugin serves for this long, in case it is being replaced.
     pub retire_grace_ms: u64,
     /// How long a replaced revision may take to finish its calls before a warning is logged.
@@ -107,6 +110,7 @@ impl Default for RuntimeConfig {
             scan_interval_ms: 1000,
             max_file_bytes: 64 << 20,
             signers: Signers::default(),
+            gate: None,
             retire_grace_ms: 2000,
             drain_deadline_ms: 10_000,
             kept_revisions: 2,

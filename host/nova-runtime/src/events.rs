@@ -49,6 +49,8 @@ pub enum PluginChange {
         version: String,
         /// `sha256:<hex>` of the component.
         digest: String,
+        /// What the gate said of it, where there is one.
+        gate: Option<String>,
     },
     /// A file was refused.
     Quarantined {

@@ -137,6 +137,27 @@ impl Kept {
         sound.map(|entry| self.source(name, entry)).collect()
     }
 
+    /// What is kept of a plugin that the newest sound revision does not come from this component and
+    /// manifest; else nothing.
+    pub(crate) fn before(
+        &self,
+        name: &str,
+        digest: &str,
+        manifest: Option<&String>,
+    ) -> Vec<Source> {
+        let index = self.index.lock();
+        let kept = index.get(name).map(|index| &index.revisions);
+        let mut sound = kept.into_iter().flatten().filter(|e| !e.withdrawn);
+        let is_same = |e: &Entry| e.digest == digest && e.manifest.as_ref() == manifest;
+        if sound.clone().next().is_some_and(is_same) {
+            return Vec::new();
+        }
+        sound
+            .by_ref()
+            .map(|entry| self.source(name, entry))
+            .collect()
+    }
+
     fn source(&self, name: &str, entry: &Entry) -> Source {
         let dir = self.dir.join(name);
         Source {

@@ -51,6 +51,7 @@ mod artifacts;
 mod check;
 mod component;
 mod files;
+mod gate;
 mod kept;
 mod loader;
 mod manifest;

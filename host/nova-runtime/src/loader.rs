@@ -256,6 +256,7 @@ impl Loader {
             load_ms: ms(began),
             from_cache,
             origin,
+            gate: None,
         })
     }
 

@@ -240,6 +240,7 @@ impl Watch {
             .plugin(&plugin)
             .and_then(|plugin| plugin.current.clone());
         let (loader, digest) = (Arc::clone(&self.loader), digest(&upload.component));
+        let gate = self.gate.clone();
         loads.spawn(async move {
             let outcome = async {
                 let Some(place) = Place::of(&source) else {
@@ -250,7 +251,13 @@ impl Watch {
                 };
                 let parts = blocking(move || Parts::write(place, &upload)).await?;
                 let aside = parts.source(&source);
-                let outcome = loader.load(&aside, serving.as_ref(), &[]).await;
+                let mut outcome = loader.load(&aside, serving.as_ref(), &[]).await;
+                if let (Some(gate), Some(serving)) = (gate, serving) {
+                    outcome = match outcome {
+                        Outcome::Loaded(loaded) => gate.judge(&serving, loaded).await,
+                        other => other,
+                    };
+                }
                 if matches!(outcome, Outcome::Loaded(_) | Outcome::Unchanged { .. }) {
                     blocking(move || parts.put_in_place()).await?;
                 }
@@ -296,8 +303,9 @@ impl Watch {
                 }
                 Err(Error::StrategyRejected {
                     message: format!(
-                        "the component is refused at the step '{}': {reason}",
-                        stage.as_str()
+                        "the component is refused at the step '{}': {}",
+                        stage.as_str(),
+                        reason.lines().next().unwrap_or_default()
                     ),
                     details: nova_core::error::object(json!({
                         "plugin": name, "digest": digest, "stage": stage.as_str(), "reason": reason,

@@ -82,6 +82,7 @@ impl Revision {
                 load_ms: loaded.load_ms,
                 from_cache: loaded.from_cache,
                 breaker: BreakerState::Closed,
+                gate: loaded.gate,
             },
             summary: loaded.summary,
             confidence: loaded.confidence,
@@ -111,6 +112,8 @@ pub(crate) struct Loaded {
     pub(crate) load_ms: f64,
     pub(crate) from_cache: bool,
     pub(crate) origin: Origin,
+    /// What the gate said of it.
+    pub(crate) gate: Option<String>,
 }
 
 /// One plugin in a snapshot.

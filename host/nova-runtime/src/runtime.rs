@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use nova_core::domain::KeyId;
 use nova_core::ports::runtime::Upload;
 use nova_core::ports::{
-    Call, Datastore, Decided, DecisionSink, PluginStatus, Readiness, StrategyRuntime,
+    Call, Datastore, Decided, DecisionJournal, PluginStatus, Readiness, StrategyRuntime,
 };
 use nova_core::strategy::allocation::{AllocationAnswer, AllocationProblem};
 use nova_core::strategy::analytics::{AnalyticsQuery, AnalyticsReport};
@@ -33,6 +33,7 @@ use crate::convert::object_text;
 use crate::decide::Ticket;
 use crate::error::RuntimeError;
 use crate::events::{Events, PluginEvent};
+use crate::gate::Gate;
 use crate::invoke::Invoker;
 use crate::kept::Kept;
 use crate::loader::Loader;
@@ -73,6 +74,18 @@ impl Runtime {
         config: RuntimeConfig,
         datastore: Arc<dyn Datastore>,
     ) -> Result<Arc<Self>, RuntimeError> {
+        Self::start_with_journal(config, datastore, None)
+    }
+
+    /// The same, with decisions recorded in `journal`; the gate takes its problems from there.
+    ///
+    /// # Errors
+    /// As [`Runtime::start`].
+    pub fn start_with_journal(
+        config: RuntimeConfig,
+        datastore: Arc<dyn Datastore>,
+        journal: Option<Arc<dyn DecisionJournal>>,
+    ) -> Result<Arc<Self>, RuntimeError> {
         let unusable = |what, path| move |source| RuntimeError::Directory { what, path, source };
         std::fs::create_dir_all(&config.plugin_dir)
             .map_err(unusable("plugin directory", config.plugin_dir.clone()))?;
@@ -93,26 +106,37 @@ impl Runtime {
         ));
         let processors = Arc::new(Processors::new(config.processors as usize));
         let events = Arc::new(Events::new());
+        let instances = Arc::new(Semaphore::new(config.call_instances() as usize));
+        let arena = Arena::over(
+            config.clone(),
+            Arc::clone(&invoker),
+            Arc::clone(&loader),
+            Arc::clone(&instances),
+            Arc::clone(&datastore),
+        );
+        let gate = config.gate.zip(journal.clone());
+        let gate = gate.map(|(plan, journal)| Gate {
+            plan,
+            journal,
+            arena: arena.clone(),
+        });
+        let recorder = Recorder::default();
+        if let Some(journal) = journal {
+            recorder.tell(journal);
+        }
         let (stop, stopped) = watch::channel(false);
         let (orders, ordered) = mpsc::unbounded_channel();
         let watch = Watch {
             config: config.clone(),
             registry: Arc::clone(&registry),
-            loader: Arc::clone(&loader),
+            loader,
             kept: Arc::new(kept),
             processors: Arc::clone(&processors),
             events: Arc::clone(&events),
             orders: ordered,
+            gate,
         };
         let watcher = tokio::spawn(watch.run(stopped));
-        let instances = Arc::new(Semaphore::new(config.call_instances() as usize));
-        let arena = Arena::over(
-            config.clone(),
-            Arc::clone(&invoker),
-            loader,
-            Arc::clone(&instances),
-            Arc::clone(&datastore),
-        );
         let shadows = Shadows::start(config.shadow, Arc::clone(&registry), arena.clone())?;
         Ok(Arc::new(Self {
             shadows,
@@ -127,14 +151,9 @@ impl Runtime {
             events,
             datastore,
             orders,
-            recorder: Recorder::default(),
+            recorder,
             stop,
         }))
-    }
-
-    /// Tells `sink` of every decision from now on.
-    pub fn record_to(&self, sink: Arc<dyn DecisionSink>) {
-        self.recorder.tell(sink);
     }
 
     /// Waits until every kind's default serves, at most so long; gives the readiness then.

@@ -61,6 +61,7 @@ impl Watch {
                 replaced: old.status.revision,
                 version,
                 digest,
+                gate: status.gate,
             },
         };
         self.publish(

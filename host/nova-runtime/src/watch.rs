@@ -18,6 +18,7 @@ use crate::component::{Refused, Stage};
 use crate::config::RuntimeConfig;
 use crate::events::Events;
 use crate::files::{Source, Stamp, scan};
+use crate::gate::{Gate, Waiting, newest};
 use crate::kept::Kept;
 use crate::loader::{Loader, Outcome};
 use crate::orders::{Installed, Order, RollBack};
@@ -36,6 +37,8 @@ pub(crate) struct Watch {
     pub(crate) processors: Arc<Processors>,
     pub(crate) events: Arc<Events>,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
+    /// None: nobody is judged.
+    pub(crate) gate: Option<Gate>,
 }
 
 /// What is known of one plugin's files.
@@ -67,6 +70,10 @@ impl Known {
 pub(crate) enum Ended {
     /// Of the plugin directory's files, in this state.
     Directory(Box<Source>, Stamp, Outcome),
+    /// The same, when the gate has judged it.
+    Judged(Box<Source>, Stamp, Outcome),
+    /// Of a kept revision that is to serve while the directory's file is judged.
+    Waiting(Waiting),
     /// Of a kept revision of the plugin.
     Kept(String, Option<Box<Loaded>>),
     /// Of an earlier revision, to stand in for the serving one.
@@ -120,11 +127,15 @@ impl Watch {
                 () = dirty.notified() => tokio::time::sleep(DEBOUNCE).await,
                 Some(ended) = loads.join_next() => match ended {
                     Ok(Ended::Directory(source, stamp, outcome)) => {
-                        let refused = matches!(outcome, Outcome::Refused { .. } | Outcome::Withheld);
-                        self.loaded(&source, stamp, outcome, &mut known);
-                        if refused && !self.serves(&source.name) {
-                            self.serve_kept(&source.name, &mut loads);
-                        }
+                        let ended = self.contest(source, stamp, outcome, &mut loads);
+                        self.looked_at(ended, &mut known, &mut loads);
+                    }
+                    Ok(Ended::Waiting(waiting)) => {
+                        let ended = self.serve_before(waiting, &mut loads);
+                        self.looked_at(ended, &mut known, &mut loads);
+                    }
+                    Ok(Ended::Judged(source, stamp, outcome)) => {
+                        self.looked_at(Some((source, stamp, outcome)), &mut known, &mut loads);
                     }
                     Ok(Ended::Kept(name, loaded)) => self.kept_loaded(&name, loaded),
                     Ok(Ended::Reserve(name, number, Outcome::Loaded(loaded))) => {
@@ -242,21 +253,8 @@ impl Watch {
         }
         let loader = Arc::clone(&self.loader);
         loads.spawn(async move {
-            for source in sources {
-                match loader.load(&source, None, &[]).await {
-                    Outcome::Loaded(loaded) => return Ended::Kept(name, Some(loaded)),
-                    Outcome::Refused { refused, .. } => {
-                        tracing::warn!(
-                            plugin = name,
-                            file = source.file(),
-                            reason = refused.reason,
-                            "a kept revision cannot serve"
-                        );
-                    }
-                    Outcome::Unchanged { .. } | Outcome::Withheld | Outcome::Moved => {}
-                }
-            }
-            Ended::Kept(name, None)
+            let loaded = newest(&loader, &name, sources).await;
+            Ended::Kept(name, loaded)
         });
     }
 
@@ -294,6 +292,23 @@ impl Watch {
         );
         self.activate(name, &file.unwrap_or_default(), ServingFrom::Kept, *loaded);
         self.registry.held_back(name, self.kept.rolled_back(name));
+    }
+
+    /// A file of the directory was loaded or refused; none = it is not known yet.
+    fn looked_at(
+        &self,
+        ended: Option<(Box<Source>, Stamp, Outcome)>,
+        known: &mut HashMap<String, Known>,
+        loads: &mut Loads,
+    ) {
+        let Some((source, stamp, outcome)) = ended else {
+            return;
+        };
+        let refused = matches!(outcome, Outcome::Refused { .. } | Outcome::Withheld);
+        self.loaded(&source, stamp, outcome, known);
+        if refused && !self.serves(&source.name) {
+            self.serve_kept(&source.name, loads);
+        }
     }
 
     fn loaded(

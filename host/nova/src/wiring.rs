@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nova_core::ports::runtime::PluginLimits;
-use nova_core::ports::{Datastore, DecisionJournal as _};
-use nova_core::services::{LeaseConfig, ReplayPorts, ServiceConfig, Services};
+use nova_core::ports::{Datastore, DecisionJournal};
+use nova_core::services::{GatePlan, LeaseConfig, ReplayPorts, ServiceConfig, Services};
 use nova_core::strategy::Kind;
+use nova_core::strategy::compare::GatePolicy;
 use nova_core::{Communication, SystemClock};
 use nova_runtime::{BreakerConfig, Runtime, RuntimeConfig, ShadowConfig};
 use nova_store::{JournalConfig, SqliteConfig, SqliteDatastore, SqliteJournal};
@@ -40,10 +41,12 @@ impl Parts {
     /// Opens the datastore and begins to load the plugins.
     pub(crate) async fn start(config: &Config, data: &DataDir) -> Result<Self> {
         let store = open_datastore(config, data)?;
-        let runtime = Runtime::start(runtime_config(config, data.path())?, Arc::clone(&store))
+        let journal = journal(&config.journal, data)?;
+        let recorded = journal.clone().map(|j| j as Arc<dyn DecisionJournal>);
+        let runtime = runtime_config(config, data.path())?;
+        let runtime = Runtime::start_with_journal(runtime, Arc::clone(&store), recorded)
             .context("cannot start the strategy runtime")?;
         let changes = runtime.subscribe();
-        let journal = journal(&config.journal, data)?;
         let services = Services::with_memory(
             Arc::clone(&store),
             runtime.clone(),
@@ -52,16 +55,13 @@ impl Parts {
             service_config(config, data.pepper()?),
         );
         let services = match &journal {
-            Some(journal) => {
-                runtime.record_to(journal.clone());
-                services
-                    .with_journal(journal.clone())
-                    .with_replays(ReplayPorts {
-                        journal: journal.clone(),
-                        contests: runtime.clone(),
-                        parallel: config.replay.parallel as usize,
-                    })
-            }
+            Some(journal) => services
+                .with_journal(journal.clone())
+                .with_replays(ReplayPorts {
+                    journal: journal.clone(),
+                    contests: runtime.clone(),
+                    parallel: config.replay.parallel as usize,
+                }),
             None => services,
         };
         services.keys.load().await?;
@@ -215,7 +215,21 @@ pub(crate) fn runtime_config(config: &Config, data: &Path) -> Result<RuntimeConf
             cpu_share: config.shadow.cpu_share,
             deadline: Duration::from_millis(config.shadow.deadline_ms),
         },
+        gate: gate(&plugins.gate),
         ..RuntimeConfig::default()
+    })
+}
+
+fn gate(config: &config::Gate) -> Option<GatePlan> {
+    config.enabled.then(|| GatePlan {
+        policy: GatePolicy {
+            objective_loss_max: config.objective_loss_max,
+            time_growth_max: config.time_growth_max,
+            failures_max: config.failures_max,
+        },
+        decisions_max: config.decisions_max,
+        decisions_min: config.decisions_min,
+        time_max: Duration::from_millis(config.time_max_ms),
     })
 }
 

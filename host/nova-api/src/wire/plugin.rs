@@ -269,6 +269,8 @@ pub(crate) struct RevisionRecord {
     /// answer) and then `half-open` (single calls try it).
     #[schema(value_type = String, example = "closed")]
     breaker: BreakerState,
+    /// What the gate said before it took another's place; null where there was none.
+    gate: Option<String>,
 }
 
 impl From<RevisionStatus> for RevisionRecord {
@@ -282,6 +284,7 @@ impl From<RevisionStatus> for RevisionRecord {
             load_ms,
             from_cache,
             breaker,
+            gate,
         } = status;
         Self {
             revision,
@@ -292,6 +295,7 @@ impl From<RevisionStatus> for RevisionRecord {
             load_ms,
             from_cache,
             breaker,
+            gate,
         }
     }
 }

@@ -189,7 +189,7 @@ pub struct Upload {
 pub struct Quarantine {
     /// `sha256:<hex>` of the refused bytes; none when they could not be read.
     pub digest: Option<String>,
-    /// Which step refused it: `read`, `manifest`, `signature`, `component`, `imports`, `compile`, `probe`.
+    /// Which step refused it: `read`, `manifest`, `signature`, `component`, `imports`, `compile`, `probe`, `gate`.
     pub stage: String,
     /// The full reason, for the operator.
     pub reason: String,
@@ -212,6 +212,8 @@ pub enum BreakerState {
 /// What an operator sees of a revision.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct RevisionStatus {
+    /// What the gate said before it took another's place; none = there was none, or nothing to compare with.
+    pub gate: Option<String>,
     /// Numbered upward per plugin.
     pub revision: u64,
     /// The plugin's version.

@@ -73,8 +73,8 @@ pub use optimize::{
 };
 pub use plugins::PluginService;
 pub use replay::{
-    REPLAY_DECISIONS_DEFAULT, REPLAY_DECISIONS_MAX, ReplayPlan, ReplayPorts, ReplayRequest,
-    ReplayService, ReplayState, ReplayView, replay,
+    GatePlan, Judgement, REPLAY_DECISIONS_DEFAULT, REPLAY_DECISIONS_MAX, ReplayPlan, ReplayPorts,
+    ReplayRequest, ReplayService, ReplayState, ReplayView, judge, replay,
 };
 pub use resources::{NewResource, ResourceChange, ResourceService};
 pub use shadows::{ShadowEnd, ShadowView};

@@ -13,6 +13,7 @@ pub mod objective;
 pub mod route;
 pub mod shadow;
 mod spread;
+pub mod table;
 
 use std::fmt;
 

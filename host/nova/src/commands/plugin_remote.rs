@@ -94,7 +94,11 @@ fn note(plugin: &Value) -> String {
         return format!("revision {from} was taken back: {why}");
     }
     match plugin["refused_reason"].as_str() {
-        Some(reason) => format!("the newest file is refused: {reason}"),
+        // A gate's reason has a table after its first line.
+        Some(reason) => {
+            let reason = reason.lines().next().unwrap_or_default();
+            format!("the newest file is refused: {reason}")
+        }
         None => String::new(),
     }
 }

@@ -12,7 +12,8 @@ use clap::Args;
 use nova_core::ports::{Datastore, DecisionJournal, ReplayFilter};
 use nova_core::services::{REPLAY_DECISIONS_MAX, ReplayPlan, replay};
 use nova_core::strategy::Kind;
-use nova_core::strategy::compare::{Comparison, Contestant, Part, Side, Spread};
+use nova_core::strategy::compare::{Comparison, Contestant};
+use nova_core::strategy::table::table;
 use nova_core::{Clock as _, Domain, SystemClock};
 use nova_runtime::{Arena, RuntimeConfig, inspect};
 use nova_store::{SqliteConfig, SqliteDatastore, SqliteJournal};
@@ -80,7 +81,10 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<()> {
         });
         println!("{}", serde_json::to_string_pretty(&json)?);
     } else {
-        print!("{}", table(&report));
+        print!(
+            "{}",
+            table(&report.serving, &report.candidate, &report.seen)
+        );
     }
     Ok(())
 }
@@ -165,112 +169,6 @@ fn progress(done: u64, total: u64, _: Comparison) {
         // Progress that cannot be shown is no reason to end.
         let _ = write!(out, "\r{done} of {total} problems{end}").and_then(|()| out.flush());
     }
-}
-
-fn table(report: &Report) -> String {
-    let Report {
-        serving,
-        candidate,
-        seen,
-    } = report;
-    let name = |c: &Contestant| {
-        let digest = c.digest.get(..19).unwrap_or(&c.digest);
-        format!("{} {} ({digest}…)", c.plugin, c.version)
-    };
-    let mut out = String::new();
-    let mut line = |text: String| {
-        out += text.trim_end();
-        out.push('\n');
-    };
-    line(format!("serving     {}", name(serving)));
-    line(format!("candidate   {}", name(candidate)));
-    line(format!(
-        "{} recorded {} problems; the two differ on {}",
-        seen.decisions, serving.kind, seen.differ
-    ));
-    line(format!(
-        "{} of {} decisions that the serving revision made itself came out again bit for bit",
-        seen.reproduced, seen.own
-    ));
-    line(String::new());
-    let row = |what: &str, serving: String, candidate: String| {
-        format!("{what:<24}{serving:>14}{candidate:>14}")
-    };
-    let (s, c) = (&seen.serving, &seen.candidate);
-    line(row("", "serving".into(), "candidate".into()));
-    type Count = fn(&Side) -> u64;
-    let counts: [(&str, Count); 4] = [
-        ("answered", |s| s.answered),
-        ("refused", |s| s.refused),
-        ("failed", |s| s.failed),
-        ("past the deadline", |s| s.timeout),
-    ];
-    for (what, of) in counts {
-        line(row(what, of(s).to_string(), of(c).to_string()));
-    }
-    type Number = fn(&Spread) -> f64;
-    let spreads: [(&str, Number); 4] = [
-        ("mean", |s| s.mean),
-        ("p50", |s| s.p50),
-        ("p99", |s| s.p99),
-        ("max", |s| s.max),
-    ];
-    for (what, of) in spreads {
-        let text = |spread: &Spread| format!("{:.0}", of(spread));
-        line(row(
-            &format!("time {what}, µs"),
-            text(&s.cpu_us),
-            text(&c.cpu_us),
-        ));
-    }
-    for (what, of) in [spreads[0], spreads[3]] {
-        let text = |spread: &Spread| format!("{:.0}", of(spread) / 1024.0);
-        let what = format!("memory {what}, KiB");
-        line(row(&what, text(&s.memory_bytes), text(&c.memory_bytes)));
-    }
-    line(String::new());
-    let objective = &seen.objective;
-    if objective.compared == 0 {
-        line("objective   not compared: no problem has a measure that both answered".into());
-    } else {
-        let part = |what: &str, part: &Part| {
-            format!(
-                "  {what:<10}{:>8}   mean {:.3} %, at most {:.3} %",
-                part.decisions,
-                100.0 * part.mean,
-                100.0 * part.most
-            )
-        };
-        line(format!(
-            "objective   of {} compared, mean gain {:+.3} %",
-            objective.compared,
-            100.0 * objective.mean_gain
-        ));
-        line(part("better", &objective.better));
-        line(format!("  {:<10}{:>8}", "same", objective.same));
-        line(part("worse", &objective.worse));
-    }
-    for case in &seen.worst {
-        line(format!(
-            "  {:+.3} %  {} {} → {}  decision {}",
-            100.0 * case.gain,
-            case.measure,
-            case.serving,
-            case.candidate,
-            case.decision_id
-        ));
-    }
-    line(format!(
-        "failures    {} of the candidate alone",
-        seen.new_failures
-    ));
-    for failure in &seen.failures {
-        line(format!(
-            "  {}  decision {}: {}",
-            failure.outcome, failure.decision_id, failure.reason
-        ));
-    }
-    out
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Result, anyhow, bail};
 use nova_core::RateLimit;
-use nova_core::services::ROTATION_GRACE_MAX_S;
+use nova_core::services::{REPLAY_DECISIONS_MAX, ROTATION_GRACE_MAX_S};
 use nova_runtime::Signers;
 
 use super::model::{Breaker, Config, Leases};
@@ -119,6 +119,7 @@ impl Config {
         ];
         self.check_breaker()?;
         self.signers()?;
+        self.check_gate()?;
         self.alerts.check()?;
         self.retry.check()?;
         self.websocket.check()?;
@@ -190,6 +191,34 @@ impl Config {
         ] {
             if !(1..=most).contains(&got) {
                 bail!("plugins.breaker.{key} must be 1 to {most}, got {got}");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_gate(&self) -> Result<()> {
+        let gate = &self.plugins.gate;
+        if gate.enabled && !self.journal.enabled {
+            bail!("plugins.gate.enabled needs recorded decisions: journal.enabled must be true");
+        }
+        let most = REPLAY_DECISIONS_MAX;
+        let counts = [
+            ("decisions_max", gate.decisions_max, 1, most),
+            ("decisions_min", gate.decisions_min, 1, gate.decisions_max),
+            ("time_max_ms", gate.time_max_ms, 1, 600_000),
+            ("failures_max", gate.failures_max, 0, most),
+        ];
+        for (key, got, least, most) in counts {
+            if !(least..=most).contains(&got) {
+                bail!("plugins.gate.{key} must be {least} to {most}, got {got}");
+            }
+        }
+        for (key, got) in [
+            ("objective_loss_max", gate.objective_loss_max),
+            ("time_growth_max", gate.time_growth_max),
+        ] {
+            if got.is_nan() || got < 0.0 {
+                bail!("plugins.gate.{key} must be 0 or more (inf: any), got {got}");
             }
         }
         Ok(())

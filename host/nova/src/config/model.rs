@@ -111,6 +111,17 @@ section!(Plugins {
     tick_ms: u64 = 2,
     limits: Limits = Limits::default(),
     breaker: Breaker = Breaker::default(),
+    gate: Gate = Gate::default(),
+});
+
+section!(Gate {
+    enabled: bool = false,
+    decisions_max: u64 = 200,
+    decisions_min: u64 = 20,
+    time_max_ms: u64 = 10_000,
+    objective_loss_max: f64 = 0.01,
+    time_growth_max: f64 = 1.0,
+    failures_max: u64 = 0,
 });
 
 section!(Breaker {

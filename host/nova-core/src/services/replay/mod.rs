@@ -3,6 +3,7 @@
 //! A replay is a job: it is begun, looked at while it runs, and stays to be read for a while. It runs so
 //! many problems at a time and never more than one replay at once, beside the traffic.
 
+mod gate;
 mod run;
 
 use std::collections::VecDeque;
@@ -13,6 +14,7 @@ use serde_json::json;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
+pub use gate::{GatePlan, Judgement, judge};
 pub use run::{ReplayPlan, replay};
 
 use super::Ports;

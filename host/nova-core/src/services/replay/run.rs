@@ -71,7 +71,7 @@ pub(crate) fn is_own(decision: &Decision, contender: &dyn Contender) -> bool {
 }
 
 /// A processor that failed before it saw its events was asked nothing that could be asked again.
-fn can_be_replayed(decision: &Decision) -> bool {
+pub(super) fn can_be_replayed(decision: &Decision) -> bool {
     match decision.question {
         Question::Analytics { .. } => decision.outcome.reply().is_some(),
         _ => true,
