@@ -26,6 +26,7 @@ use crate::error::{Failure, RuntimeError};
 use crate::failure::{Broken, classify, wall};
 use crate::sandbox::{self, Sandbox};
 use crate::ticker::Ticker;
+use crate::turns::Turns;
 
 /// What came back from a guest that did its duty: an answer, or its typed refusal.
 pub(crate) type Answer<T> = Result<T, Refusal>;
@@ -100,6 +101,7 @@ pub(crate) struct Invoker {
     pub(crate) engine: Engine,
     linker: Linker<Sandbox>,
     ticker: Ticker,
+    turns: Arc<Turns>,
 }
 
 impl Invoker {
@@ -115,6 +117,7 @@ impl Invoker {
             engine,
             linker,
             ticker,
+            turns: Turns::new(workers()),
         })
     }
 
@@ -257,7 +260,7 @@ impl Invoker {
     }
 
     pub(crate) fn store(&self, unit: &Unit, seed: u64) -> Store<Sandbox> {
-        Sandbox::store(&self.engine, &unit.plugin, &unit.limits, seed)
+        Sandbox::store(&self.engine, &self.turns, &unit.plugin, &unit.limits, seed)
     }
 
     /// Runs a call under the plugin's deadline and wall-clock cap, with ticks.
@@ -272,6 +275,14 @@ impl Invoker {
         meter
             .run(deadline, Duration::from_millis(limits.wall_ms), call)
             .await
+    }
+}
+
+/// Threads that run guests.
+fn workers() -> usize {
+    match tokio::runtime::Handle::try_current() {
+        Ok(handle) => handle.metrics().num_workers(),
+        Err(_) => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     }
 }
 

@@ -46,6 +46,7 @@ mod journal;
 mod meter;
 mod sandbox;
 mod ticker;
+mod turns;
 
 mod artifacts;
 mod check;

@@ -12,7 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
+use parking_lot::Mutex;
 use wasmtime::UpdateDeadline;
+
+use crate::turns::{Turn, Turns};
 
 /// The most that the first poll of a call is charged. Reading the thread's clock is a system call and takes a
 /// tenth of a short invocation, and almost all end within their first poll: so that one is charged
@@ -20,7 +23,6 @@ use wasmtime::UpdateDeadline;
 const FIRST_POLL_MAX: Duration = Duration::from_millis(4);
 
 /// One store's clock. One call at a time.
-#[derive(Debug)]
 pub(crate) struct Meter {
     /// CPU nanoseconds of the polls that are over.
     spent_ns: AtomicU64,
@@ -31,6 +33,11 @@ pub(crate) struct Meter {
     /// CPU nanoseconds that the call may take.
     limit_ns: AtomicU64,
     made: Instant,
+    /// Whose turns it takes once it has run for a tick.
+    plugin: Arc<str>,
+    turns: Arc<Turns>,
+    /// The turn that it has.
+    turn: Mutex<Option<Turn>>,
 }
 
 /// The error with which a guest past its deadline is ended.
@@ -49,19 +56,21 @@ impl std::error::Error for DeadlinePassed {}
 #[derive(Debug)]
 pub(crate) struct WallPassed;
 
-impl Default for Meter {
-    fn default() -> Self {
+impl Meter {
+    /// The clock of one of the plugin's stores.
+    pub(crate) fn new(plugin: &Arc<str>, turns: &Arc<Turns>) -> Self {
         Self {
             spent_ns: AtomicU64::new(0),
             poll_began_ns: AtomicU64::new(0),
             call_began_ns: AtomicU64::new(0),
             limit_ns: AtomicU64::new(0),
             made: Instant::now(),
+            plugin: Arc::clone(plugin),
+            turns: Arc::clone(turns),
+            turn: Mutex::default(),
         }
     }
-}
 
-impl Meter {
     /// Runs a guest call to its end or to the wall-clock cap, from zero on the clock. What the call
     /// spends beyond `deadline` of its own time ends it at the next tick, see [`Meter::on_tick`].
     pub(crate) async fn run<F: Future>(
@@ -74,6 +83,7 @@ impl Meter {
         self.limit_ns.store(nanos(deadline), Relaxed);
         self.call_began_ns
             .store(nanos(self.made.elapsed()), Relaxed);
+        let _back = GiveBack(self);
         let mut first = true;
         let mut call = pin!(call);
         let metered = poll_fn(|cx| {
@@ -95,14 +105,25 @@ impl Meter {
     ///
     /// # Errors
     /// [`DeadlinePassed`], which ends the guest.
-    pub(crate) fn on_tick(&self) -> wasmtime::Result<UpdateDeadline> {
+    pub(crate) fn on_tick(self: &Arc<Self>) -> wasmtime::Result<UpdateDeadline> {
         if self.own_ns() >= self.limit_ns.load(Relaxed) {
             return Err(DeadlinePassed.into());
         }
-        Ok(UpdateDeadline::YieldCustom(
-            1,
-            Box::pin(tokio::task::yield_now()),
-        ))
+        let meter = Arc::clone(self);
+        let aside = async move { meter.step_aside().await };
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(aside)))
+    }
+
+    /// Waits for the next turn of the plugin, behind who came meanwhile.
+    async fn step_aside(&self) {
+        // Turns are of the threads that serve: a guest on a thread of its own, a shadow's, is in nobody's line.
+        if serves_calls() {
+            let had = self.turn.lock().take();
+            drop(had);
+            let next = self.turns.next(&self.plugin).await;
+            *self.turn.lock() = next;
+        }
+        tokio::task::yield_now().await;
     }
 
     /// Own running time of the call so far; only meaningful on the thread that polls it.
@@ -119,6 +140,22 @@ impl Meter {
     }
 }
 
+/// The call is over, or was given up: so is its turn.
+struct GiveBack<'a>(&'a Meter);
+
+impl Drop for GiveBack<'_> {
+    fn drop(&mut self) {
+        let had = self.0.turn.lock().take();
+        drop(had);
+    }
+}
+
+/// Whether the present thread is one of several that run whatever comes.
+fn serves_calls() -> bool {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    Handle::try_current().is_ok_and(|h| h.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
+
 /// The clock of the present thread: how long it has run.
 fn thread_ns() -> u64 {
     nanos(ThreadTime::now().as_duration())
@@ -133,9 +170,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn meter() -> Arc<Meter> {
+        Arc::new(Meter::new(&"p".into(), &Turns::new(1)))
+    }
+
     #[tokio::test]
     async fn only_own_time_counts() {
-        let meter = Arc::new(Meter::default());
+        let meter = meter();
         let second = Duration::from_secs(1);
         let waits = tokio::time::sleep(Duration::from_millis(60));
         meter.run(second, second, waits).await.unwrap();
@@ -160,7 +201,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_wall_clock_ends_what_waits() {
-        let meter = Arc::new(Meter::default());
+        let meter = meter();
         let start = Instant::now();
         let never = std::future::pending::<()>();
         assert!(
@@ -174,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_tick_past_the_limit_ends_the_guest() {
-        let meter = Meter::default();
+        let meter = meter();
         meter.spent_ns.store(1, Relaxed);
         meter.limit_ns.store(u64::MAX, Relaxed);
         assert!(meter.on_tick().is_ok());

@@ -20,6 +20,7 @@ use crate::bindings::host_log;
 use crate::engine::bytes;
 use crate::journal::{Journal, Lines};
 use crate::meter::Meter;
+use crate::turns::Turns;
 
 /// WASI handles (streams, pollables, sockets) that a guest may hold.
 const HANDLES: usize = 1000;
@@ -46,12 +47,13 @@ impl Sandbox {
     /// the start; a call through [`Meter::run`] sets the clock.
     pub(crate) fn store(
         engine: &Engine,
+        turns: &Arc<Turns>,
         plugin: &Arc<str>,
         limits: &PluginLimits,
         seed: u64,
     ) -> Store<Self> {
         let sandbox = Self {
-            meter: Arc::default(),
+            meter: Arc::new(Meter::new(plugin, turns)),
             journal: Arc::new(Journal::new(Arc::clone(plugin), limits.log_bytes)),
             quota: Quota::new(limits),
             seed,

@@ -120,6 +120,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Bench { name } => {
             plugins::stage_defaults(&sh)?;
+            plugins::stage_fixtures(&sh)?;
             // The daemon itself, for the benchmarks that look at it from outside.
             sh.step(
                 "build the daemon",
