@@ -100,6 +100,15 @@ impl Manifest {
     }
 }
 
+/// Whether a text is the manifest of a plugin called `p`; for tests that feed it what nobody wrote.
+///
+/// # Errors
+/// What is wrong, in one line.
+pub fn check_manifest(text: &str) -> Result<(), String> {
+    drop(file_of(text));
+    Manifest::parse(text, "p", &RuntimeConfig::default()).map(drop)
+}
+
 /// The component's file name, as far as the text can be read at all.
 pub(crate) fn file_of(text: &str) -> Option<String> {
     let file = text

@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask run`, `test`, `build`, `ci`, `tools`, `record-build`.
+//! The project's own commands: `cargo xtask run`, `test`, `build`, `ci`, `fuzz`, `tools`, `record-build`.
 //!
 //! Each does from a bare checkout whatever it needs first: the wasm target, the plugins, their
 //! staging. Runs cargo and rustup as programs; knows nothing of the crates' code.
 
 mod ci;
+mod fuzz;
 mod plugins;
 mod record;
 mod shell;
@@ -50,6 +51,14 @@ enum Command {
     Bench {
         /// Which one, e.g. `first`; all without it.
         name: Option<String>,
+    },
+    /// Feed what parses untrusted bytes with bytes that nobody wrote, and stop at the first finding.
+    Fuzz {
+        /// Which parser: component, manifest, signature or record; all without it.
+        target: Option<String>,
+        /// How long each is fed.
+        #[arg(long, default_value_t = 180)]
+        seconds: u64,
     },
     /// Install the programs from PyPI and npm that some tests call, into `target/tools`.
     Tools,
@@ -132,6 +141,7 @@ fn run(command: Command) -> Result<()> {
                 &mut cargo(["bench", "--workspace", "--bench", name]),
             )
         }
+        Command::Fuzz { target, seconds } => fuzz::run(&sh, target.as_deref(), seconds),
         Command::Tools => tools::install(&sh),
         Command::Ci => ci::run(&sh),
         Command::RecordBuild { out, report } => record::run(&sh, &out, report.as_deref()),

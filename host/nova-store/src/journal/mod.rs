@@ -15,6 +15,8 @@ mod queries;
 mod writer;
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
