@@ -12,6 +12,7 @@ mod lifecycle;
 mod observability;
 mod replay;
 mod rollback;
+mod settings;
 mod shadow;
 mod signatures;
 mod swap;

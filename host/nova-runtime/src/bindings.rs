@@ -4,6 +4,9 @@
 //! generated once, with the first kind, and the others refer to it. Parameters borrow
 //! (`ownership: Borrowing`), so that a problem's columns are copied once: into the guest.
 //!
+//! The worlds here are the contract's without `settings`, which a component may leave out:
+//! [`crate::settings`] looks for it.
+//!
 //! The conversions between these types and the domain's are in [`crate::convert`].
 
 #![allow(missing_docs, unreachable_pub, clippy::all)]
@@ -12,7 +15,15 @@
 pub(crate) mod flow {
     wasmtime::component::bindgen!({
         path: "../../wit/v0.1",
-        world: "nova:strategy/flow-optimizer",
+        inline: "
+            package nova:host;
+            world flow-optimizer {
+                import nova:strategy/host-log@0.1.0;
+                export nova:strategy/metadata@0.1.0;
+                export nova:strategy/optimizer@0.1.0;
+            }
+        ",
+        world: "nova:host/flow-optimizer",
         ownership: Borrowing { duplicate_if_necessary: true },
         exports: { default: async },
     });
@@ -22,7 +33,15 @@ pub(crate) mod flow {
 pub(crate) mod allocation {
     wasmtime::component::bindgen!({
         path: "../../wit/v0.1",
-        world: "nova:strategy/resource-allocator",
+        inline: "
+            package nova:host;
+            world resource-allocator {
+                import nova:strategy/host-log@0.1.0;
+                export nova:strategy/metadata@0.1.0;
+                export nova:strategy/allocator@0.1.0;
+            }
+        ",
+        world: "nova:host/resource-allocator",
         ownership: Borrowing { duplicate_if_necessary: true },
         exports: { default: async },
         with: {
@@ -36,7 +55,15 @@ pub(crate) mod allocation {
 pub(crate) mod analytics {
     wasmtime::component::bindgen!({
         path: "../../wit/v0.1",
-        world: "nova:strategy/analytics-processor",
+        inline: "
+            package nova:host;
+            world analytics-processor {
+                import nova:strategy/host-log@0.1.0;
+                export nova:strategy/metadata@0.1.0;
+                export nova:strategy/analytics@0.1.0;
+            }
+        ",
+        world: "nova:host/analytics-processor",
         ownership: Borrowing { duplicate_if_necessary: true },
         exports: { default: async },
         with: {

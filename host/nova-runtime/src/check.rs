@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use nova_core::strategy::Kind;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::component::Stage;
 use crate::config::RuntimeConfig;
@@ -40,6 +41,8 @@ pub struct CheckReport {
     pub imports: Vec<String>,
     /// What it exports.
     pub exports: Vec<String>,
+    /// JSON Schema of what can be set; none when it does not say.
+    pub settings_schema: Option<Value>,
     /// Whether it would serve.
     pub verdict: Verdict,
     /// Milliseconds from the first byte read to ready to serve.
@@ -81,6 +84,7 @@ pub async fn check_file(path: &Path, config: &RuntimeConfig) -> Result<CheckRepo
     let Examined {
         inspection,
         times,
+        schema,
         outcome,
     } = loader.examine(&source).await;
     let mut report = CheckReport {
@@ -95,6 +99,7 @@ pub async fn check_file(path: &Path, config: &RuntimeConfig) -> Result<CheckRepo
         size_bytes: None,
         imports: Vec::new(),
         exports: Vec::new(),
+        settings_schema: schema,
         verdict: Verdict::Ok,
         load_ms: None,
         probe: times,

@@ -72,6 +72,8 @@ pub enum Stage {
     Imports,
     /// Its code is not valid.
     Compile,
+    /// Its settings break the schema that it states, or the schema is none.
+    Settings,
     /// It failed the questions that a plugin must answer before it serves.
     Probe,
     /// It does worse on recorded problems than what serves.
@@ -88,6 +90,7 @@ impl Stage {
             Self::Component => "component",
             Self::Imports => "imports",
             Self::Compile => "compile",
+            Self::Settings => "settings",
             Self::Probe => "probe",
             Self::Gate => "gate",
         }

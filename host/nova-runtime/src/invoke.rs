@@ -68,6 +68,15 @@ impl Guest {
         })
     }
 
+    /// The component as it is linked, whatever its kind.
+    pub(crate) fn instance_pre(&self) -> &InstancePre<Sandbox> {
+        match self {
+            Self::Flow(pre) => pre.instance_pre(),
+            Self::Allocation(pre) => pre.instance_pre(),
+            Self::Analytics(pre) => pre.instance_pre(),
+        }
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Flow(_) => Kind::FlowOptimizer,

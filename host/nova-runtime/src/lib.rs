@@ -58,6 +58,7 @@ mod loader;
 mod manifest;
 mod orders;
 mod probe;
+mod settings;
 mod signature;
 mod swap;
 mod upload;

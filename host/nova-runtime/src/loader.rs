@@ -1,7 +1,7 @@
 //! Loading: from a file to a revision that could serve.
 //!
-//! Steps: read, digest, check the signature, validate, decode, compile (or take the kept artifact), link, probe. Off
-//! the request path: what blocks runs on blocking threads, and a few loads at a time. Touches
+//! Steps: read, digest, check the signature, validate, decode, compile (or take the kept artifact), link, settings,
+//! probe. Off the request path: what blocks runs on blocking threads, and a few loads at a time. Touches
 //! nothing that serves; the caller swaps.
 
 use std::fs::File;
@@ -24,8 +24,9 @@ use crate::files::Source;
 use crate::invoke::{Guest, Invoker, Unit};
 use crate::kept::Origin;
 use crate::manifest::{self, Manifest};
-use crate::probe::{ProbeTime, probe};
+use crate::probe::{ProbeTime, introduce, probe};
 use crate::registry::{Loaded, Revision};
+use crate::settings;
 use crate::signature;
 
 /// How a load ended.
@@ -84,6 +85,8 @@ enum Purpose {
 pub(crate) struct Examined {
     pub(crate) inspection: Option<Inspection>,
     pub(crate) times: Vec<ProbeTime>,
+    /// What the component says can be set.
+    pub(crate) schema: Option<Value>,
     pub(crate) outcome: Outcome,
 }
 
@@ -145,6 +148,7 @@ impl Loader {
         let mut found = Examined {
             inspection: None,
             times: Vec::new(),
+            schema: None,
             outcome: Outcome::Moved,
         };
         let read = self.read_settled(source, purpose, &mut found).await;
@@ -221,11 +225,18 @@ impl Loader {
             settings: object_text(&manifest.settings),
             guest,
         };
-        let probed = probe(&self.invoker, &unit)
+        let refuse = |reason| Refused::new(Stage::Probe, reason);
+        let begun = Instant::now();
+        let descriptor = introduce(&self.invoker, &unit).await.map_err(refuse)?;
+        found.times.push(ProbeTime::since("describe", begun));
+        let schema = settings::schema(&self.invoker, &unit).await?;
+        if let Some(schema) = &schema {
+            found.schema = Some(schema.as_value().clone());
+            settings::check(schema, &manifest.settings).await?;
+        }
+        probe(&self.invoker, &unit, &mut found.times)
             .await
-            .map_err(|reason| Refused::new(Stage::Probe, reason))?;
-        found.times = probed.times;
-        let descriptor = probed.descriptor;
+            .map_err(refuse)?;
         if manifest
             .version
             .as_ref()
@@ -251,6 +262,7 @@ impl Loader {
             summary: descriptor.summary,
             confidence: descriptor.confidence,
             settings: manifest.settings,
+            settings_schema: schema.map(|schema| Arc::new(schema.into_value())),
             digest: inspection.digest,
             size_bytes: inspection.size_bytes,
             load_ms: ms(began),

@@ -31,32 +31,46 @@ pub struct ProbeTime {
     pub elapsed_us: u64,
 }
 
-/// What a plugin said of itself, and how long its answers took.
-pub(crate) struct Probed {
-    pub(crate) descriptor: Descriptor,
-    pub(crate) times: Vec<ProbeTime>,
+impl ProbeTime {
+    /// The time from `began` to now.
+    pub(crate) fn since(question: &str, began: Instant) -> Self {
+        let elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Self {
+            question: question.to_owned(),
+            elapsed_us,
+        }
+    }
 }
 
-/// Asks everything.
+/// Asks the plugin who it is.
 ///
 /// # Errors
-/// The question and what was wrong with the answer, in one line.
-pub(crate) async fn probe(invoker: &Invoker, unit: &Unit) -> Result<Probed, String> {
-    let mut times = Vec::new();
-    let began = Instant::now();
+/// What was wrong with the answer, in one line.
+pub(crate) async fn introduce(invoker: &Invoker, unit: &Unit) -> Result<Descriptor, String> {
     let descriptor = invoker
         .describe(unit)
         .await
         .map_err(|failure| format!("describe: {failure}"))?;
-    times.push(time("describe", began));
     check_descriptor(&descriptor).map_err(|reason| format!("describe: {reason}"))?;
+    Ok(descriptor)
+}
+
+/// Puts the kind's problems, and notes how long each took.
+///
+/// # Errors
+/// The question and what was wrong with the answer, in one line.
+pub(crate) async fn probe(
+    invoker: &Invoker,
+    unit: &Unit,
+    times: &mut Vec<ProbeTime>,
+) -> Result<(), String> {
     match &unit.guest {
         Guest::Flow(_) => {
             for (question, plain, problem) in flow_problems() {
                 let began = Instant::now();
                 let asked = invoker.optimize(unit, &problem, "{}").await;
                 accept(question, plain, asked.outcome)?;
-                times.push(time(question, began));
+                times.push(ProbeTime::since(question, began));
             }
         }
         Guest::Allocation(_) => {
@@ -64,20 +78,12 @@ pub(crate) async fn probe(invoker: &Invoker, unit: &Unit) -> Result<Probed, Stri
                 let began = Instant::now();
                 let asked = invoker.allocate(unit, &problem, "{}").await;
                 accept(question, plain, asked.outcome)?;
-                times.push(time(question, began));
+                times.push(ProbeTime::since(question, began));
             }
         }
-        Guest::Analytics(_) => analyse(invoker, unit, &mut times).await?,
+        Guest::Analytics(_) => analyse(invoker, unit, times).await?,
     }
-    Ok(Probed { descriptor, times })
-}
-
-fn time(question: &str, began: Instant) -> ProbeTime {
-    let elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-    ProbeTime {
-        question: question.to_owned(),
-        elapsed_us,
-    }
+    Ok(())
 }
 
 pub(crate) fn check_descriptor(descriptor: &Descriptor) -> Result<(), String> {
@@ -287,7 +293,7 @@ async fn analyse(invoker: &Invoker, unit: &Unit, times: &mut Vec<ProbeTime>) -> 
     let mut live = Live::start(invoker, unit)
         .await
         .map_err(|failure| format!("constructor: {failure}"))?;
-    times.push(time("constructor", began));
+    times.push(ProbeTime::since("constructor", began));
 
     let question = "a report on no events";
     let began = Instant::now();
@@ -296,12 +302,12 @@ async fn analyse(invoker: &Invoker, unit: &Unit, times: &mut Vec<ProbeTime>) -> 
         true,
         live.report(invoker, unit, &query(Scope::Flows, None)).await,
     )?;
-    times.push(time(question, began));
+    times.push(ProbeTime::since(question, began));
 
     let question = "ingest of a few events";
     let began = Instant::now();
     accept(question, true, live.ingest(invoker, unit, &events()).await)?;
-    times.push(time(question, began));
+    times.push(ProbeTime::since(question, began));
 
     let questions = [
         ("a report on flows", Scope::Flows, None),
@@ -316,7 +322,7 @@ async fn analyse(invoker: &Invoker, unit: &Unit, times: &mut Vec<ProbeTime>) -> 
             true,
             live.report(invoker, unit, &query(scope, subject)).await,
         )?;
-        times.push(time(question, began));
+        times.push(ProbeTime::since(question, began));
     }
 
     let question = "save and load";
@@ -336,6 +342,6 @@ async fn analyse(invoker: &Invoker, unit: &Unit, times: &mut Vec<ProbeTime>) -> 
         live.report(invoker, unit, &query(Scope::Agents, None))
             .await,
     )?;
-    times.push(time(question, began));
+    times.push(ProbeTime::since(question, began));
     Ok(())
 }

@@ -41,6 +41,8 @@ pub(crate) struct Revision {
     pub(crate) summary: String,
     pub(crate) confidence: String,
     pub(crate) settings: Map<String, Value>,
+    /// What can be set; none = the component does not say.
+    settings_schema: Option<Arc<Value>>,
     /// Calls at a time.
     pub(crate) turns: Arc<Semaphore>,
     /// Calls now.
@@ -87,6 +89,7 @@ impl Revision {
             summary: loaded.summary,
             confidence: loaded.confidence,
             settings: loaded.settings,
+            settings_schema: loaded.settings_schema,
             unit: loaded.unit,
         }
     }
@@ -107,6 +110,7 @@ pub(crate) struct Loaded {
     pub(crate) summary: String,
     pub(crate) confidence: String,
     pub(crate) settings: Map<String, Value>,
+    pub(crate) settings_schema: Option<Arc<Value>>,
     pub(crate) digest: String,
     pub(crate) size_bytes: u64,
     pub(crate) load_ms: f64,
@@ -245,6 +249,7 @@ impl Snapshot {
             settings: current
                 .map(|revision| revision.settings.clone())
                 .unwrap_or_default(),
+            settings_schema: current.and_then(|revision| revision.settings_schema.clone()),
             processors: None,
             stats: plugin
                 .stats

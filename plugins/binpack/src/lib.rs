@@ -36,7 +36,8 @@ mod search;
 
 use nova_sdk::allocation::{Allocation, Problem, ResourceAllocator, validate};
 use nova_sdk::{About, Strategy, StrategyError, about, export_resource_allocator};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub use bound::lower_bound;
 use model::Model;
@@ -44,10 +45,14 @@ use model::Model;
 /// The component.
 pub struct Binpack;
 
-#[derive(Debug, Deserialize)]
+/// What can be set.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Settings {
+pub struct Settings {
+    /// Resources that make one node; a request's parameters may say otherwise.
+    #[schemars(range(min = 1))]
     dimensions: usize,
+    /// Effort of the search for fewer nodes after the first packing; 0 gives that at once.
     steps: u64,
 }
 
@@ -73,6 +78,7 @@ impl Strategy for Binpack {
         "Whole bundles onto few nodes: vector bin packing by best fit, dot product and search",
         "per claim the part of its bundles that was placed; overall their mean weighted by priority",
     );
+    type Settings = Settings;
 }
 
 impl ResourceAllocator for Binpack {

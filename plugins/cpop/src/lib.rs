@@ -13,27 +13,24 @@
 use nova_sdk::flow::bound::lower_bound;
 use nova_sdk::flow::place::Rule;
 use nova_sdk::flow::{FlowOptimizer, Model, Plan, Problem, critical, list, rank};
-use nova_sdk::{About, Strategy, StrategyError, about, export_flow_optimizer, settings};
-use serde::Deserialize;
+use nova_sdk::{
+    About, NoSettings, Strategy, StrategyError, about, export_flow_optimizer, settings,
+};
 
 /// The plugin.
 pub struct Cpop;
-
-/// There is nothing to set; a key is a mistake.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {}
 
 impl Strategy for Cpop {
     const ABOUT: About = about!(
         "CPOP: list scheduling with the critical path on one agent",
         "Lower bound ÷ makespan: 1 means that no schedule is shorter"
     );
+    type Settings = NoSettings;
 }
 
 impl FlowOptimizer for Cpop {
     fn optimize(problem: &Problem) -> Result<Plan, StrategyError> {
-        let Settings {} = settings(&problem.settings)?;
+        let NoSettings {} = settings(&problem.settings)?;
         optimize(problem)
     }
 }

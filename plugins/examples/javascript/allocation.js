@@ -13,11 +13,26 @@ export const metadata = {
   },
 };
 
+export const settings = {
+  // JSON Schema (2020-12): the daemon holds [settings] of plugin.toml to it, and shows it.
+  schema() {
+    return JSON.stringify({
+      type: "object",
+      additionalProperties: false,
+      properties: {
+        reverse: {
+          type: "boolean",
+          default: false,
+          description: "Serve the last claim first.",
+        },
+      },
+    });
+  },
+};
+
 export const allocator = {
   allocate(problem) {
-    if (problem.settings !== "" && problem.settings !== "{}") {
-      throw { tag: "invalid-settings", val: "there is nothing to set" };
-    }
+    const sign = JSON.parse(problem.settings).reverse ? -1 : 1;
     const { resources, claims, demands } = problem;
     const free = Array.from(resources.capacity, (c, r) => c - resources.inUse[r]);
     const unit = Array.from(demands.resource, (r) => resources.costPerUnit[r]);
@@ -27,7 +42,7 @@ export const allocator = {
     demands.claim.forEach((claim, d) => {
       if (demands.requested[d] > 0) ofClaim[claim].push(d);
     });
-    const order = [...ofClaim.keys()].sort((a, b) => claims.priority[b] - claims.priority[a] || a - b);
+    const order = [...ofClaim.keys()].sort((a, b) => claims.priority[b] - claims.priority[a] || sign * (a - b));
     for (const claim of order) {
       const own = ofClaim[claim];
       const cost = own.reduce((sum, d) => sum + demands.requested[d] * unit[d], 0);

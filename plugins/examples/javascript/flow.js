@@ -14,9 +14,27 @@ export const metadata = {
   },
 };
 
+export const settings = {
+  // JSON Schema (2020-12): the daemon holds [settings] of plugin.toml to it, and shows it.
+  schema() {
+    return JSON.stringify({
+      type: "object",
+      additionalProperties: false,
+      properties: {
+        cheaper: {
+          type: "boolean",
+          default: false,
+          description: "Of agents that finish a task at the same time, take the cheapest.",
+        },
+      },
+    });
+  },
+};
+
 export const optimizer = {
   optimize(problem) {
     refuseWhatIsNotDone(problem);
+    const { cheaper = false } = JSON.parse(problem.settings);
     const works = Array.from(problem.tasks.workS);
     const speeds = Array.from(problem.agents.speed);
     const after = works.map(() => []);
@@ -56,7 +74,10 @@ export const optimizer = {
           }
         }
         const end = ready + works[task] / speeds[a];
-        if (best === null || end < best.end) best = { end, a, ready, why };
+        const price = cheaper ? problem.agents.costPerS[a] : 0;
+        if (best === null || end < best.end || (end === best.end && price < best.price)) {
+          best = { end, price, a, ready, why };
+        }
       }
       finish[task] = best.end;
       agent[task] = best.a;
@@ -102,9 +123,6 @@ function topological(after, before) {
 }
 
 function refuseWhatIsNotDone(problem) {
-  if (problem.settings !== "" && problem.settings !== "{}") {
-    throw { tag: "invalid-settings", val: "there is nothing to set" };
-  }
   const some = (list, test) => Array.from(list).some(test);
   const bounds = problem.constraints;
   const simple =

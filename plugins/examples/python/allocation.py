@@ -3,12 +3,25 @@
 First come, first served: claims by priority, then in their order, each as much as there is.
 """
 
+import json
 import math
 
-from componentize_py_types import Err
 from wit_world import exports
 from wit_world.exports.allocator import Allocation, Problem, Unmet, UnmetReason
-from wit_world.imports.types import Descriptor, StrategyError_InvalidSettings
+from wit_world.imports.types import Descriptor
+
+# JSON Schema (2020-12) of what can be set.
+SETTINGS = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "reverse": {
+            "type": "boolean",
+            "default": False,
+            "description": "Serve the last claim first.",
+        },
+    },
+}
 
 
 class Metadata(exports.Metadata):
@@ -21,10 +34,15 @@ class Metadata(exports.Metadata):
         )
 
 
+class Settings(exports.Settings):
+    def schema(self) -> str:
+        # The daemon holds [settings] of plugin.toml to it, and shows it.
+        return json.dumps(SETTINGS)
+
+
 class Allocator(exports.Allocator):
     def allocate(self, problem: Problem) -> Allocation:
-        if problem.settings not in ("", "{}"):
-            raise Err(StrategyError_InvalidSettings("there is nothing to set"))
+        sign = -1 if json.loads(problem.settings).get("reverse", False) else 1
         resources, claims, demands = problem.resources, problem.claims, problem.demands
         free = [c - u for c, u in zip(resources.capacity, resources.in_use)]
         unit = [resources.cost_per_unit[r] for r in demands.resource]
@@ -34,7 +52,7 @@ class Allocator(exports.Allocator):
         for d, claim in enumerate(demands.claim):
             if demands.requested[d] > 0:
                 of_claim[claim].append(d)
-        for claim in sorted(range(len(of_claim)), key=lambda c: (-claims.priority[c], c)):
+        for claim in sorted(range(len(of_claim)), key=lambda c: (-claims.priority[c], sign * c)):
             own = of_claim[claim]
             cost = sum(demands.requested[d] * unit[d] for d in own)
             part = 1.0

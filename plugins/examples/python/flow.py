@@ -4,14 +4,28 @@ List scheduling: tasks in topological order, the longest way to the end first, e
 agent that finishes it first. What it does not do it refuses as unsupported.
 """
 
+import json
+
 from componentize_py_types import Err
 from wit_world import exports
 from wit_world.exports.optimizer import Plan, Problem
 from wit_world.imports.types import (
     Descriptor,
-    StrategyError_InvalidSettings,
     StrategyError_Unsupported,
 )
+
+# JSON Schema (2020-12) of what can be set.
+SETTINGS = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "cheaper": {
+            "type": "boolean",
+            "default": False,
+            "description": "Of agents that finish a task at the same time, take the cheapest.",
+        },
+    },
+}
 
 
 class Metadata(exports.Metadata):
@@ -24,9 +38,16 @@ class Metadata(exports.Metadata):
         )
 
 
+class Settings(exports.Settings):
+    def schema(self) -> str:
+        # The daemon holds [settings] of plugin.toml to it, and shows it.
+        return json.dumps(SETTINGS)
+
+
 class Optimizer(exports.Optimizer):
     def optimize(self, problem: Problem) -> Plan:
         refuse_what_is_not_done(problem)
+        cheaper = json.loads(problem.settings).get("cheaper", False)
         works, speeds = problem.tasks.work_s, problem.agents.speed
         after = [[] for _ in works]
         before = [[] for _ in works]
@@ -58,9 +79,10 @@ class Optimizer(exports.Optimizer):
                     if arrives > ready:
                         ready, why = arrives, source
                 end = ready + works[task] / speed
-                if best is None or end < best[0]:
-                    best = (end, a, ready, why)
-            finish[task], agent[task], start[task], blame[task] = best
+                key = (end, problem.agents.cost_per_s[a] if cheaper else 0.0)
+                if best is None or key < best[0]:
+                    best = (key, a, ready, why)
+            (finish[task], _), agent[task], start[task], blame[task] = best
             free[agent[task]], last[agent[task]] = finish[task], task
 
         makespan = max(finish, default=0.0)
@@ -103,8 +125,6 @@ def order_by_way(order, way, before):
 
 
 def refuse_what_is_not_done(problem: Problem):
-    if problem.settings not in ("", "{}"):
-        raise Err(StrategyError_InvalidSettings("there is nothing to set"))
     infinite = float("inf")
     bounds = problem.constraints
     simple = (

@@ -12,27 +12,24 @@
 use nova_sdk::flow::bound::lower_bound;
 use nova_sdk::flow::place::Rule;
 use nova_sdk::flow::{FlowOptimizer, Model, Plan, Problem, list, rank};
-use nova_sdk::{About, Strategy, StrategyError, about, export_flow_optimizer, settings};
-use serde::Deserialize;
+use nova_sdk::{
+    About, NoSettings, Strategy, StrategyError, about, export_flow_optimizer, settings,
+};
 
 /// The plugin.
 pub struct Heft;
-
-/// There is nothing to set; a key is a mistake.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {}
 
 impl Strategy for Heft {
     const ABOUT: About = about!(
         "HEFT: list scheduling by upward rank, with insertion",
         "Lower bound ÷ makespan: 1 means that no schedule is shorter"
     );
+    type Settings = NoSettings;
 }
 
 impl FlowOptimizer for Heft {
     fn optimize(problem: &Problem) -> Result<Plan, StrategyError> {
-        let Settings {} = settings(&problem.settings)?;
+        let NoSettings {} = settings(&problem.settings)?;
         optimize(problem)
     }
 }

@@ -23,22 +23,18 @@
 
 use nova_sdk::allocation::filling::{self, Sharing};
 use nova_sdk::allocation::{Allocation, Problem, ResourceAllocator, validate};
-use nova_sdk::{About, Strategy, StrategyError, about, export_resource_allocator};
-use serde::Deserialize;
+use nova_sdk::{About, NoSettings, Strategy, StrategyError, about, export_resource_allocator};
 
 /// The component.
 pub struct Maxmin;
-
-/// There is nothing to set: weights, tiers and bounds come with each problem.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {}
 
 impl Strategy for Maxmin {
     const ABOUT: About = about!(
         "Weighted max-min fairness of each resource, with strict priority tiers, minima, maxima and cost caps",
         "per claim the least fraction met of its demands; overall their mean weighted by priority",
     );
+    // Weights, tiers and bounds come with each problem.
+    type Settings = NoSettings;
 }
 
 impl ResourceAllocator for Maxmin {
@@ -56,7 +52,7 @@ export_resource_allocator!(Maxmin);
 /// [`StrategyError::InvalidSettings`] for settings other than `{}`. Scarcity is no error:
 /// what a claim did not get is in `unmet`, with the reason.
 pub fn allocate(problem: &Problem) -> Result<Allocation, StrategyError> {
-    let Settings {} = nova_sdk::settings(&problem.settings)?;
+    let NoSettings {} = nova_sdk::settings(&problem.settings)?;
     validate(problem)?;
     Ok(filling::allocate(problem, Sharing::Each))
 }

@@ -11,7 +11,8 @@ use nova_sdk::flow::bound::lower_bound;
 use nova_sdk::flow::limits::Limits;
 use nova_sdk::flow::{FlowOptimizer, Model, Plan, Problem, list};
 use nova_sdk::{About, Strategy, StrategyError, about, export_flow_optimizer, settings};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub mod aim;
 pub mod anneal;
@@ -35,7 +36,7 @@ use portfolio::Portfolio;
 pub struct NovaFlow;
 
 /// What can be set.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// A longer time budget is cut to this, milliseconds.
@@ -55,6 +56,7 @@ impl Strategy for NovaFlow {
         "A portfolio of list schedules, then simulated annealing within the time budget",
         "Lower bound ÷ makespan: 1 means that no schedule is shorter"
     );
+    type Settings = Settings;
 }
 
 impl FlowOptimizer for NovaFlow {

@@ -13,27 +13,24 @@
 use nova_sdk::flow::bound::lower_bound;
 use nova_sdk::flow::place::Rule;
 use nova_sdk::flow::{FlowOptimizer, Model, Plan, Problem, list, rank};
-use nova_sdk::{About, Strategy, StrategyError, about, export_flow_optimizer, settings};
-use serde::Deserialize;
+use nova_sdk::{
+    About, NoSettings, Strategy, StrategyError, about, export_flow_optimizer, settings,
+};
 
 /// The plugin.
 pub struct Peft;
-
-/// There is nothing to set; a key is a mistake.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {}
 
 impl Strategy for Peft {
     const ABOUT: About = about!(
         "PEFT: list scheduling by an optimistic cost table, with insertion",
         "Lower bound ÷ makespan: 1 means that no schedule is shorter"
     );
+    type Settings = NoSettings;
 }
 
 impl FlowOptimizer for Peft {
     fn optimize(problem: &Problem) -> Result<Plan, StrategyError> {
-        let Settings {} = settings(&problem.settings)?;
+        let NoSettings {} = settings(&problem.settings)?;
         optimize(problem)
     }
 }

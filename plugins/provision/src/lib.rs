@@ -34,7 +34,8 @@ use nova_sdk::allocation::{
     Allocation, Problem, ResourceAllocator, UnmetReason, finish, number, trim, validate,
 };
 use nova_sdk::{About, Level, Strategy, StrategyError, about, export_resource_allocator, log};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use model::Model;
 use solve::{Bought, solve};
@@ -42,10 +43,11 @@ use solve::{Bought, solve};
 /// The component.
 pub struct Provision;
 
-#[derive(Debug, Deserialize)]
+/// What can be set.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Settings {
-    /// Nodes of the branch-and-bound tree.
+pub struct Settings {
+    /// Nodes of the branch-and-bound tree after which the best answer so far is given with its gap.
     max_nodes: u64,
 }
 
@@ -60,6 +62,7 @@ impl Strategy for Provision {
         "The least cost that meets the minimum demand under capacity, by mixed-integer programming",
         "1 when the cost is proven least, else 1 minus its relative gap to the bound",
     );
+    type Settings = Settings;
 }
 
 impl ResourceAllocator for Provision {

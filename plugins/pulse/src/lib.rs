@@ -34,7 +34,7 @@ mod timeline;
 
 use nova_sdk::analytics::{AnalyticsProcessor, EventBatch, Query, Report};
 use nova_sdk::{About, Strategy, StrategyError, about, export_analytics_processor, invalid};
-use settings::Settings;
+pub use settings::Settings;
 use state::State;
 
 /// The component: the settings and what the events said.
@@ -48,6 +48,7 @@ impl Strategy for Pulse {
         "Rates, latency quantiles, utilization, forecasts, anomalies and findings from recorded events",
         "n/(n+20) for n events, times (1+f)/2 with f the mean of 1/(1+relative one-step error) over the forecasts",
     );
+    type Settings = Settings;
 }
 
 impl AnalyticsProcessor for Pulse {

@@ -4,26 +4,32 @@
 //! parameters are not ours to refuse, so they pass.
 
 use nova_sdk::{StrategyError, invalid};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The most steps that a forecast looks ahead.
 const HORIZON_MAX: u32 = 240;
 
-/// The plugin's settings.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// What can be set.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// Seconds of a season, 0 where it is to be found.
+    #[schemars(range(min = 0))]
     pub(crate) season_s: f64,
     /// Steps that forecasts look ahead, 1 to 240.
+    #[schemars(range(min = 1, max = 240))]
     pub(crate) horizon_steps: u32,
     /// Robust deviations from which a step counts as an anomaly, above 0.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub(crate) anomaly_threshold: f64,
     /// Mean −log10 of tail probabilities from which a point of a user metric counts as an
     /// anomaly, above 0.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub(crate) stream_surprise: f64,
     /// What all subjects' buckets may take together, at least 1 MiB. A saved state is about
     /// half of it, and must fit into what the host takes from a guest at once (16 MiB).
+    #[schemars(range(min = 1_048_576))]
     pub(crate) memory_bytes: usize,
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Owns nothing but the four `generate!` calls; the rest of the SDK re-exports what
 //! authors need under shorter names. What every kind shares (`types`, `host-log`,
-//! `metadata`) is generated once and the kinds refer to it, so that a `StrategyError` is
+//! `metadata`, `settings`) is generated once and the kinds refer to it, so that a `StrategyError` is
 //! one Rust type whatever the kind. Each call therefore sees a part of a world of the
-//! contract; a component that exports `metadata` and one kind's interface is that world.
+//! contract; a component that exports `metadata`, `settings` and one kind's interface is that world.
 //!
 //! The `export!` macros are public because the SDK's own macros expand to them in the
 //! plugin's crate; authors never call them.
@@ -21,6 +21,7 @@ pub mod shared {
                 import nova:strategy/types@0.1.0;
                 import nova:strategy/host-log@0.1.0;
                 export nova:strategy/metadata@0.1.0;
+                export nova:strategy/settings@0.1.0;
             }
         ",
         world: "nova:sdk/shared",

@@ -5,13 +5,14 @@
 //! [`analytics::AnalyticsProcessor`]) and is handed to that kind's export macro:
 //!
 //! ```
-//! use nova_sdk::{About, Strategy, StrategyError, about, export_flow_optimizer};
+//! use nova_sdk::{About, NoSettings, Strategy, StrategyError, about, export_flow_optimizer};
 //! use nova_sdk::flow::{FlowOptimizer, Plan, Problem};
 //!
 //! struct Nothing;
 //!
 //! impl Strategy for Nothing {
 //!     const ABOUT: About = about!("Refuses every flow", "never given");
+//!     type Settings = NoSettings;
 //! }
 //!
 //! impl FlowOptimizer for Nothing {
@@ -46,5 +47,6 @@ pub use bindings::shared::nova::strategy::types::{
 };
 pub use log::{Level, log};
 pub use random::Random;
-pub use settings::{parameters, settings};
+pub use schemars;
+pub use settings::{NoSettings, parameters, schema_of, settings};
 pub use strategy::{About, Strategy, infeasible, invalid};

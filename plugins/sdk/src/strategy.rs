@@ -1,7 +1,8 @@
 //! What strategies of every kind say of themselves, and how they refuse.
 
-use crate::bindings::shared::exports::nova::strategy::metadata;
+use crate::bindings::shared::exports::nova::strategy::{metadata, settings};
 use crate::{Descriptor, Infeasibility, InfeasibleReason, StrategyError};
+use schemars::JsonSchema;
 
 /// What a strategy says of itself; made by [`about!`](crate::about).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,9 @@ pub struct About {
 pub trait Strategy {
     /// Who it is. The host reads it once, when the plugin is loaded.
     const ABOUT: About;
+    /// What `[settings]` of its manifest may say; [`NoSettings`](crate::NoSettings) for nothing. The host
+    /// holds the manifest to this type's schema, and shows it to operators.
+    type Settings: JsonSchema;
 }
 
 /// An [`About`] with the name and the version of the crate that calls it:
@@ -44,6 +48,12 @@ impl<T: Strategy> metadata::Guest for T {
             summary: T::ABOUT.summary.to_owned(),
             confidence: T::ABOUT.confidence.to_owned(),
         }
+    }
+}
+
+impl<T: Strategy> settings::Guest for T {
+    fn schema() -> String {
+        crate::schema_of::<T::Settings>()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Plugins, as an operator sees them.
 
+use std::sync::Arc;
+
 use nova_core::Timestamp;
 use nova_core::ports::runtime::{
     BreakerState, PluginLimits, PluginState, PluginStatus, ProcessorStatus, Quarantine,
@@ -54,6 +56,11 @@ pub(crate) struct PluginRecord {
     /// Its settings.
     #[schema(value_type = OpenObject)]
     settings: Map<String, Value>,
+    /// JSON Schema (2020-12) of what can be set, as the serving revision states it; null = it does not say.
+    /// Lists leave it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<OpenObject>)]
+    settings_schema: Option<Option<Arc<Value>>>,
     /// Calls since the daemon started.
     calls: u64,
     /// Calls that it refused with its typed error.
@@ -90,6 +97,7 @@ impl From<PluginStatus> for PluginRecord {
             refused: status.refused.into_iter().map(Into::into).collect(),
             limits: status.limits.into(),
             settings: status.settings,
+            settings_schema: None,
             calls: status.stats.calls,
             rejected: status.stats.rejected,
             errors: status.stats.errors,
@@ -355,9 +363,9 @@ pub(crate) struct PluginAnswer {
 impl PluginAnswer {
     /// The envelope.
     pub(crate) fn new(status: PluginStatus, timestamp: Timestamp) -> Self {
-        Self {
-            plugin: status.into(),
-            timestamp,
-        }
+        let schema = status.settings_schema.clone();
+        let mut plugin = PluginRecord::from(status);
+        plugin.settings_schema = Some(schema);
+        Self { plugin, timestamp }
     }
 }

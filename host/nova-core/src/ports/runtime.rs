@@ -318,6 +318,8 @@ pub struct PluginStatus {
     pub limits: PluginLimits,
     /// Its settings.
     pub settings: Map<String, Value>,
+    /// JSON Schema of what can be set; none = the component does not say.
+    pub settings_schema: Option<Arc<Value>>,
     /// Calls since the daemon started.
     pub stats: CallStats,
     /// Its live processors; none = it has no such things.

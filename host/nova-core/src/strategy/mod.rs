@@ -11,6 +11,7 @@ pub mod decision;
 pub mod flow;
 pub mod objective;
 pub mod route;
+pub mod settings;
 pub mod shadow;
 mod spread;
 pub mod table;

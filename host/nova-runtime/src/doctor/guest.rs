@@ -208,6 +208,7 @@ fn module(kind: Kind, deeds: &Deeds, image: &Image, pages: u64) -> String {
   (global $i (mut i32) (i32.const 0))
   (data (i32.const 0) "guest" "1.0.0")
   (data (i32.const 3000) "\ff\fe\fd\fc")
+  (data (i32.const 3200) "{{}}")
   (data (i32.const {ANSWER}) "{head}")
   (data (i32.const {LISTS}) "{lists}")
   (func $loop (loop $again (br $again)))
@@ -236,6 +237,10 @@ fn module(kind: Kind, deeds: &Deeds, image: &Image, pages: u64) -> String {
     (i32.store offset=3096 (i32.const 0) (i32.const 0))
     (i32.store offset=3100 (i32.const 0) (i32.const 5))
     (i32.const 3072))
+  (func (export "nova:strategy/settings@0.1.0#schema") (result i32)
+    (i32.store offset=3104 (i32.const 0) (i32.const 3200))
+    (i32.store offset=3108 (i32.const 0) (i32.const 2))
+    (i32.const 3104))
   {functions})"#
     )
 }

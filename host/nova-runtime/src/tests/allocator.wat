@@ -13,6 +13,7 @@
   (data (i32.const 4160)
     "\00\00\00\00\65\cd\cd\41" "\00\00\00\00\65\cd\cd\41" "\00\00\00\00\65\cd\cd\41" "\00\00\00\00\65\cd\cd\41")
   (data (i32.const 4224) "\ff\fe\fd\fc")
+  (data (i32.const 5120) "SCHEMA_TEXT")
 
   (func (export "cabi_realloc") (param i32 i32 i32) (param $size i32) (result i32)
     (local $at i32)
@@ -39,6 +40,12 @@
     (i32.store offset=1044 (i32.const 0) (i32.const 5))
     (i32.store offset=1048 (i32.const 0) (i32.const 0))
     (i32.store offset=1052 (i32.const 0) (i32.const 5))
+    (i32.const 1024))
+
+  (func (export "nova:strategy/settings@0.1.0#schema") (result i32)
+    SCHEMA_DEED
+    (i32.store offset=1024 (i32.const 0) (i32.const 5120))
+    (i32.store offset=1028 (i32.const 0) (i32.const SCHEMA_LENGTH))
     (i32.const 1024))
 
   ;; The problem: resources at 0, claims at 24, demands at 56, max-cost at 96, seed at 104.

@@ -8,6 +8,7 @@ mod fallback;
 mod hostile;
 mod refused;
 mod rollback;
+mod settings;
 mod signatures;
 mod swap;
 
@@ -31,10 +32,17 @@ use crate::{DEFAULT_LIMITS, Runtime, RuntimeConfig};
 
 /// A component of the contract's `world`, from a core module's text.
 fn component(world: &str, text: &str) -> Vec<u8> {
+    component_of(&format!("include nova:strategy/{world}@0.1.0;"), text)
+}
+
+/// A component of a world with these `items`, from a core module's text.
+fn component_of(items: &str, text: &str) -> Vec<u8> {
     let mut resolve = wit_parser::Resolve::default();
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/v0.1");
-    let (package, _) = resolve.push_path(wit).unwrap();
-    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    resolve.push_path(wit).unwrap();
+    let world = format!("package nova:guest; world guest {{ {items} }}");
+    let package = resolve.push_str("guest.wit", &world).unwrap();
+    let world = resolve.select_world(&[package], None).unwrap();
     let mut module = wat::parse_str(text).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default()
@@ -55,6 +63,9 @@ fn allocator_with(version: &str, words: &[(&str, &str)]) -> Vec<u8> {
         ("NAME_LENGTH", "5"),
         ("MEMORY", "4"),
         ("VERSION", version),
+        ("SCHEMA_TEXT", "{}"),
+        ("SCHEMA_LENGTH", "2"),
+        ("SCHEMA_DEED", ""),
     ];
     for (word, by) in words.iter().chain(&usual) {
         text = text.replace(word, by);
@@ -75,7 +86,9 @@ fn processor_that(version: &str, refuses: bool) -> Vec<u8> {
     assert_eq!(version.len(), 5);
     let text = include_str!("processor.wat").replace("VERSION", version);
     let refuses = if refuses { "1" } else { "0" };
-    component("analytics-processor", &text.replace("REFUSES", refuses))
+    // As components were before the contract had `settings`.
+    let items = "export nova:strategy/metadata@0.1.0; export nova:strategy/analytics@0.1.0;";
+    component_of(items, &text.replace("REFUSES", refuses))
 }
 
 /// A plugin directory of its own, and a runtime over it.

@@ -106,6 +106,10 @@ fn print(report: &CheckReport) {
     println!("exports     {}", list(&report.exports));
     println!("imports     {}", list(&report.imports));
     println!("confidence  {}", known(report.confidence.as_deref()));
+    if let Some(schema) = &report.settings_schema {
+        let lines = crate::kit::settings::lines(schema);
+        println!("settings    {}", list(&lines));
+    }
     for probe in &report.probe {
         println!("probe       {}: {:.0} µs", probe.question, probe.elapsed_us);
     }

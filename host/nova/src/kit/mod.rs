@@ -2,7 +2,7 @@
 //!
 //! `project` knows what a project looks like, `new` makes one, `build` makes its component.
 //! `problem` reads problems that people write, `cases` holds a component to them in the real sandbox,
-//! `shared` has problems for comparisons, and `bench` compares. `report`, `gantt` and `svg` show.
+//! `shared` has problems for comparisons, and `bench` compares. `report`, `gantt`, `settings` and `svg` show.
 
 pub(crate) mod bench;
 pub(crate) mod build;
@@ -14,6 +14,7 @@ pub(crate) mod new;
 mod problem;
 mod project;
 mod report;
+pub(crate) mod settings;
 mod shared;
 mod svg;
 mod vendored;

@@ -122,7 +122,7 @@ fn cargo_toml(name: &str) -> Result<String> {
     let mut ours: Table = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
          [lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n\
-         [dependencies]\nnova-sdk = {{ workspace = true }}\nserde = {{ workspace = true }}\nserde_json = {{ workspace = true }}\n"
+         [dependencies]\nnova-sdk = {{ workspace = true }}\nschemars = {{ workspace = true }}\nserde = {{ workspace = true }}\nserde_json = {{ workspace = true }}\n"
     )
     .parse()?;
     ours.insert("workspace".to_owned(), Value::Table(workspace));

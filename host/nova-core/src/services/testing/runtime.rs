@@ -453,6 +453,7 @@ fn plugin(kind: Kind) -> PluginStatus {
             log_bytes: 1 << 14,
         },
         settings: serde_json::Map::new(),
+        settings_schema: None,
         stats: crate::ports::runtime::CallStats::default(),
         processors: None,
     }
