@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
+use nova_core::ports::ReplayFilter;
+use nova_core::services::REPLAY_DECISIONS_MAX;
 use nova_core::strategy::Kind;
+use nova_core::{Clock as _, SystemClock};
 use nova_runtime::{RuntimeConfig, Tool, Workbench};
 
 use crate::kit::{self, Language, Project};
@@ -68,6 +71,15 @@ pub(crate) struct BenchArgs {
     /// Problems as JSON files; problems that every binary has in it without any.
     #[arg(long = "problem")]
     problems: Vec<PathBuf>,
+    /// Problems that a daemon was asked: its data directory, which it may be running on.
+    #[arg(long, value_name = "DIR", conflicts_with = "problems")]
+    recorded: Option<PathBuf>,
+    /// Of the recorded ones those of the last while: a number and s, m, h or d.
+    #[arg(long, value_name = "TIME", requires = "recorded", value_parser = super::replay::seconds)]
+    since: Option<f64>,
+    /// The newest so many of the recorded ones.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=REPLAY_DECISIONS_MAX))]
+    decisions_max: u64,
     /// Where to write the plot.
     #[arg(long)]
     svg: Option<PathBuf>,
@@ -171,12 +183,23 @@ async fn test(args: TestArgs) -> Result<()> {
 
 async fn bench(args: BenchArgs) -> Result<()> {
     let project = Project::open(&args.project)?;
-    let problems = kit::bench::problems(project.kind, &args.problems)?;
+    let problems = match &args.recorded {
+        Some(data) => {
+            let filter = ReplayFilter {
+                kind: project.kind,
+                domain: None,
+                since: args.since.map(|s| SystemClock.now().plus_s(-s)),
+            };
+            kit::recorded::problems(data, filter, args.decisions_max).await?
+        }
+        None => kit::bench::problems(project.kind, &args.problems)?,
+    };
+    println!("{} problems", problems.len());
     let bench = Workbench::new(&RuntimeConfig::default())?;
     let mut tools = vec![open(&bench, &project).await?];
     tools.extend(kit::bench::peers(&bench, &args.against, project.kind).await?);
     let cells = kit::bench::compare(&tools, &problems).await;
-    print!("{}", kit::bench::table(project.kind, &cells));
+    print!("{}", kit::bench::tables(project.kind, &cells));
     if let Some(file) = args.svg {
         std::fs::write(&file, kit::bench::plot(project.kind, &cells))
             .with_context(|| format!("cannot write {}", file.display()))?;

@@ -52,7 +52,7 @@ pub(crate) struct ReplayArgs {
 }
 
 /// A time as `7d`, `12h`, `30m` or `90s`.
-fn seconds(text: &str) -> Result<f64, String> {
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
     let wrong = || format!("'{text}' must be a number and s, m, h or d, such as 7d");
     let unit = text.chars().next_back().ok_or_else(wrong)?;
     let factor = match unit {

@@ -9,10 +9,13 @@ use nova_runtime::{Tool, Workbench};
 
 use super::cases::ask;
 use super::problem::{Problem, read};
-use super::{shared, svg};
+use super::svg::{self, Measure};
+use super::{shared, summary};
 
 /// Calls of each problem; the fastest counts.
 const CALLS: usize = 3;
+/// With more problems than these each is asked once, and has no line of its own.
+const EACH_MAX: usize = 16;
 
 /// How one strategy did on one problem.
 #[derive(Clone, Debug)]
@@ -82,22 +85,23 @@ pub(crate) async fn peers(bench: &Workbench, folder: &Path, kind: Kind) -> Resul
 
 /// Asks everyone everything.
 pub(crate) async fn compare(tools: &[Tool], problems: &[(String, Problem)]) -> Vec<Cell> {
+    let calls = if problems.len() > EACH_MAX { 1 } else { CALLS };
     let mut cells = Vec::new();
     for (name, problem) in problems {
         for tool in tools {
             cells.push(Cell {
                 strategy: tool.name().to_owned(),
                 problem: name.clone(),
-                result: score(tool, problem).await,
+                result: score(tool, problem, calls).await,
             });
         }
     }
     cells
 }
 
-async fn score(tool: &Tool, problem: &Problem) -> Result<Score, String> {
+async fn score(tool: &Tool, problem: &Problem, calls: usize) -> Result<Score, String> {
     let mut best: Option<Score> = None;
-    for _ in 0..CALLS {
+    for _ in 0..calls {
         let measured = ask(tool, problem).await?;
         let figures = measured.answer.map_err(|refusal| refusal.code.to_owned())?;
         let score = Score {
@@ -112,8 +116,23 @@ async fn score(tool: &Tool, problem: &Problem) -> Result<Score, String> {
     best.ok_or_else(|| "not asked".to_owned())
 }
 
-/// The table, a line for each problem and strategy.
-pub(crate) fn table(kind: Kind, cells: &[Cell]) -> String {
+/// The tables: a line for each problem and strategy where they are few, then one for each strategy.
+pub(crate) fn tables(kind: Kind, cells: &[Cell]) -> String {
+    let all = summary::table(kind, &summary::lines(kind, cells));
+    if are_few(cells) {
+        format!("{}\n{all}", table(kind, cells))
+    } else {
+        all
+    }
+}
+
+fn are_few(cells: &[Cell]) -> bool {
+    let first = cells.first().map(|cell| &cell.strategy);
+    let problems = cells.iter().filter(|cell| Some(&cell.strategy) == first);
+    problems.count() <= EACH_MAX
+}
+
+fn table(kind: Kind, cells: &[Cell]) -> String {
     let mut out = format!(
         "{:<18} {:<18} {:>12} {:>12} {:>12}\n",
         "problem",
@@ -139,18 +158,46 @@ pub(crate) fn table(kind: Kind, cells: &[Cell]) -> String {
     out
 }
 
-/// What the quality is, by kind; smaller is better.
-fn quality_name(kind: Kind) -> &'static str {
+/// What the quality is, by kind; smaller is better. The host measures it itself.
+pub(super) fn quality_name(kind: Kind) -> &'static str {
     match kind {
-        Kind::FlowOptimizer => "makespan/lb",
+        Kind::FlowOptimizer => "÷ bound",
         _ => "unmet part",
     }
 }
 
-/// The same as a plot.
+/// The same as a plot: a bar for each problem and strategy where they are few, else for each strategy.
 pub(crate) fn plot(kind: Kind, cells: &[Cell]) -> String {
-    svg::bars(
-        &format!("{} and time by problem", quality_name(kind)),
-        cells,
-    )
+    let told = |score: &Score| {
+        format!(
+            "{:.4}, {} µs, {} KiB",
+            score.quality,
+            score.elapsed.as_micros(),
+            score.memory_bytes / 1024
+        )
+    };
+    let mut bars: Vec<Measure> = Vec::new();
+    if are_few(cells) {
+        bars.extend(cells.iter().map(|cell| Measure {
+            label: format!("{} {}", cell.problem, cell.strategy),
+            group: cell.strategy.clone(),
+            value: cell.result.as_ref().ok().map(|score| score.quality),
+            told: cell.result.as_ref().map_or_else(Clone::clone, told),
+        }));
+    } else {
+        bars.extend(summary::lines(kind, cells).into_iter().map(|line| Measure {
+            told: format!(
+                "{} of {} answered, best {}, p50 {} µs, p99 {} µs",
+                line.answered,
+                line.problems,
+                line.best,
+                line.p50.as_micros(),
+                line.p99.as_micros()
+            ),
+            label: line.strategy.clone(),
+            group: line.strategy,
+            value: line.quality,
+        }));
+    }
+    svg::bars(&format!("{}, shorter is better", quality_name(kind)), &bars)
 }

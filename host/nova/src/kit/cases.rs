@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use nova_core::strategy::{Refusal, fill_placeholders};
+use nova_core::strategy::{Refusal, fill_placeholders, objective};
 use nova_runtime::{Measured, Tool};
 
 use super::problem::{Expect, Problem, read};
@@ -22,7 +22,8 @@ pub(crate) struct Outcome {
 /// What an answer says in numbers, whatever its kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Figures {
-    /// Makespan ÷ lower bound of a plan; of an allocation the part of the demand not met.
+    /// The host's own measure, not the plugin's: of a plan makespan or cost, as is its goal, ÷ a lower
+    /// bound; of an allocation the part of the demand not met.
     pub(crate) quality: f64,
     pub(crate) makespan_s: f64,
     pub(crate) cost: f64,
@@ -82,11 +83,7 @@ pub(crate) async fn ask(tool: &Tool, problem: &Problem) -> Result<Measured<Figur
         Problem::Flow { problem, .. } => {
             let measured = tool.optimize(problem).await?;
             Ok(measured.map(|plan| Figures {
-                quality: if plan.lower_bound_s > 0.0 {
-                    plan.makespan_s / plan.lower_bound_s
-                } else {
-                    1.0
-                },
+                quality: objective::of_plan(problem, &plan).unwrap_or(1.0),
                 makespan_s: plan.makespan_s,
                 cost: plan.cost,
                 confidence: plan.confidence,
@@ -95,7 +92,7 @@ pub(crate) async fn ask(tool: &Tool, problem: &Problem) -> Result<Measured<Figur
         Problem::Allocation { problem, .. } => {
             let measured = tool.allocate(problem).await?;
             Ok(measured.map(|answer| Figures {
-                quality: 1.0 - answer.confidence,
+                quality: objective::of_allocation(problem, &answer).map_or(0.0, |all| all - 1.0),
                 makespan_s: 0.0,
                 cost: answer.cost,
                 confidence: answer.confidence,

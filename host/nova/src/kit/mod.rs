@@ -2,7 +2,7 @@
 //!
 //! `project` knows what a project looks like, `new` makes one, `build` makes its component.
 //! `problem` reads problems that people write, `cases` holds a component to them in the real sandbox,
-//! `shared` has problems for comparisons, and `bench` compares. `report`, `gantt`, `settings` and `svg` show.
+//! `shared` has problems for comparisons, `recorded` takes those of a daemon, `bench` compares, `summary` adds up. `report`, `gantt`, `settings` and `svg` show.
 
 pub(crate) mod bench;
 pub(crate) mod build;
@@ -13,9 +13,11 @@ mod gantt;
 pub(crate) mod new;
 mod problem;
 mod project;
+pub(crate) mod recorded;
 mod report;
 pub(crate) mod settings;
 mod shared;
+pub(crate) mod summary;
 mod svg;
 mod vendored;
 

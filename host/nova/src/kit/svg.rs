@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use super::bench::Cell;
-
 /// Colours that can be told apart without colour vision (Okabe, Ito 2008).
 const COLOURS: [&str; 7] = [
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999",
@@ -20,6 +18,18 @@ pub(super) struct Bar {
     pub(super) start_s: f64,
     pub(super) finish_s: f64,
     pub(super) critical: bool,
+}
+
+/// A bar of a comparison.
+#[derive(Clone, Debug)]
+pub(super) struct Measure {
+    pub(super) label: String,
+    /// Bars of one group have one colour.
+    pub(super) group: String,
+    /// None: there is no bar.
+    pub(super) value: Option<f64>,
+    /// What is written beside it.
+    pub(super) told: String,
 }
 
 /// A plan: a row for each agent, critical tasks outlined.
@@ -67,40 +77,28 @@ pub(super) fn gantt(bars: &[Bar], makespan_s: f64) -> String {
     out
 }
 
-/// A comparison: for each problem and strategy a bar of its quality; what it took is written beside it.
-pub(super) fn bars(title: &str, cells: &[Cell]) -> String {
-    let mut strategies: Vec<&str> = cells.iter().map(|c| c.strategy.as_str()).collect();
-    strategies.sort_unstable();
-    strategies.dedup();
-    let qualities = cells.iter().filter_map(|c| c.result.as_ref().ok());
-    let most = qualities.map(|s| s.quality).fold(0.0, f64::max).max(1e-9);
-    let mut out = open((cells.len() as f64 + 1.0) * ROW + 20.0);
+/// A comparison: bars of lengths that can be compared, and what is to be said of each.
+pub(super) fn bars(title: &str, bars: &[Measure]) -> String {
+    let mut groups: Vec<&str> = bars.iter().map(|bar| bar.group.as_str()).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    let values = bars.iter().filter_map(|bar| bar.value);
+    let most = values.fold(0.0, f64::max).max(1e-9);
+    let mut out = open((bars.len() as f64 + 1.0) * ROW + 20.0);
     label(&mut out, LEFT, 17.0, "start", title);
-    for (k, cell) in cells.iter().enumerate() {
+    for (k, bar) in bars.iter().enumerate() {
         let y = (k as f64 + 1.0) * ROW + 3.0;
-        let name = format!("{} {}", cell.problem, cell.strategy);
-        label(&mut out, LEFT - 8.0, y + 14.0, "end", &name);
-        let told = match &cell.result {
-            Ok(score) => {
-                let width = (0.55 * WIDTH * score.quality / most).max(1.0);
-                let colour = strategies
-                    .binary_search(&cell.strategy.as_str())
-                    .unwrap_or(0);
-                let _ = writeln!(
-                    out,
-                    "<rect x=\"{LEFT}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"18\" fill=\"{}\"/>",
-                    COLOURS[colour % COLOURS.len()]
-                );
-                format!(
-                    "{:.4}, {} µs, {} KiB",
-                    score.quality,
-                    score.elapsed.as_micros(),
-                    score.memory_bytes / 1024
-                )
-            }
-            Err(reason) => reason.clone(),
-        };
-        label(&mut out, LEFT + 0.57 * WIDTH, y + 14.0, "start", &told);
+        label(&mut out, LEFT - 8.0, y + 14.0, "end", &bar.label);
+        if let Some(value) = bar.value {
+            let width = (0.55 * WIDTH * value / most).max(1.0);
+            let colour = groups.binary_search(&bar.group.as_str()).unwrap_or(0);
+            let _ = writeln!(
+                out,
+                "<rect x=\"{LEFT}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"18\" fill=\"{}\"/>",
+                COLOURS[colour % COLOURS.len()]
+            );
+        }
+        label(&mut out, LEFT + 0.57 * WIDTH, y + 14.0, "start", &bar.told);
     }
     out.push_str("</svg>\n");
     out
