@@ -9,6 +9,7 @@
 //! the tasks of its slot that take time. Indices from `tasks` on are sentinels: one a slot, which ends
 //! when the slot is free, and one for tasks that occupy none.
 
+mod group;
 mod pass;
 mod propose;
 
@@ -60,6 +61,8 @@ pub struct Sequence<'i> {
     behind: Vec<u32>,
     /// A critical path; empty until it is asked for.
     path: Vec<u32>,
+    /// Tasks that change together, and the slots where they go.
+    group: Vec<(u32, u32)>,
 }
 
 /// A solution that can be come back to.
@@ -100,6 +103,7 @@ impl<'i> Sequence<'i> {
             ahead: Vec::new(),
             behind: Vec::new(),
             path: Vec::new(),
+            group: Vec::new(),
         };
         sequence.load(schedule);
         sequence

@@ -59,7 +59,8 @@ impl Sequence<'_> {
                 slot: self.slot[task as usize],
                 position: self.position[task as usize],
             },
-            Move::Swap { .. } => change,
+            // Whatever changes places changes back.
+            Move::Swap { .. } | Move::Group => change,
         }
     }
 
@@ -108,6 +109,14 @@ impl Sequence<'_> {
                 self.position.swap(a, b);
                 self.enter(first, slots.1);
                 self.enter(second, slots.0);
+            }
+            Move::Group => {
+                for at in 0..self.group.len() {
+                    let (task, slot) = self.group[at];
+                    self.group[at].1 = self.slot[task as usize];
+                    self.leave(task);
+                    self.enter(task, slot);
+                }
             }
         }
     }

@@ -4,7 +4,8 @@
 //! flexible job shop problem", Journal of Scheduling 3, 2000), with transfers: a critical task goes to
 //! the place on some slot where the longest way through it is shortest, estimated from the
 //! starts and tails of what stands there now, without computing the schedule. A change whose
-//! estimate is too long already is not tried. Beside it, two tasks of different slots change places.
+//! estimate is too long already is not tried. Beside it, two tasks of different slots change
+//! places, and several go together ([`super::group`]).
 
 use super::Sequence;
 use crate::aim::Aim;
@@ -29,8 +30,13 @@ pub enum Move {
         /// The other.
         second: u32,
     },
+    /// The tasks that [`Sequence`] holds as a group go to the slots that stand there, and keep their
+    /// positions.
+    Group,
 }
 
+/// Of so many changes one is of several tasks.
+const GROUP_ONE_IN: usize = 12;
 /// Agents looked at for one change.
 const AGENTS: usize = 4;
 /// Places on a slot looked at for one change.
@@ -54,6 +60,9 @@ impl Sequence<'_> {
         } else {
             self.critical_task(random)
         };
+        if random.below(GROUP_ONE_IN) == 0 {
+            return self.propose_group(task, random);
+        }
         match random.below(8) {
             0 | 1 => self.propose_swap(task, random, aim, limit),
             2 => self.propose_near(task, random),
