@@ -110,6 +110,24 @@ pub fn wilson(successes: u64, trials: u64) -> (f64, f64) {
     ((centre - half).max(0.0), (centre + half).min(1.0))
 }
 
+/// The sum of the products of two series, as far as the shorter one goes.
+///
+/// In eight sums side by side: one sum would wait for each addition to end before the next.
+pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+    const WIDTH: usize = 8;
+    let count = a.len().min(b.len());
+    let (a, b) = (&a[..count], &b[..count]);
+    let mut sums = [0.0; WIDTH];
+    for (a, b) in a.chunks_exact(WIDTH).zip(b.chunks_exact(WIDTH)) {
+        for k in 0..WIDTH {
+            sums[k] += a[k] * b[k];
+        }
+    }
+    let rest = count - count % WIDTH;
+    let end = a[rest..].iter().zip(&b[rest..]).map(|(a, b)| a * b);
+    sums.iter().sum::<f64>() + end.sum::<f64>()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -118,6 +136,15 @@ mod tests {
 
     fn close(found: f64, expected: f64, error: f64) {
         assert!((found - expected).abs() <= error, "{found}, not {expected}");
+    }
+
+    #[test]
+    fn products_are_summed_to_the_end_of_the_shorter() {
+        let series: Vec<f64> = (0..21).map(f64::from).collect();
+        for count in 0..21_usize {
+            let squares: f64 = (0..count).map(|k| (k * k) as f64).sum();
+            assert_eq!(dot(&series[..count], &series), squares, "{count}");
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! "Principles and algorithms for forecasting groups of time series", 2021). Knows nothing of
 //! how forecasts are combined.
 
+use crate::stats::dot;
+
 /// Near lags, at most.
 const NEAR_MAX: usize = 26;
 
@@ -38,7 +40,6 @@ impl Regression {
         let mean = work.iter().sum::<f64>() / n as f64;
         let centred: Vec<f64> = work.iter().map(|value| value - mean).collect();
         let column = |lag: usize| &centred[longest - lag..n - lag];
-        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let mut products = vec![0.0; count * count];
         for (i, &one) in lags.iter().enumerate() {
             for (j, &two) in lags.iter().enumerate().skip(i) {

@@ -5,6 +5,7 @@
 //! what a moving average leaves. Knows nothing of models.
 
 use super::decompose::{Decomposed, moving_average};
+use crate::stats::dot;
 
 /// The longest season looked for, in steps.
 const LONGEST: usize = 400;
@@ -42,10 +43,7 @@ fn autocorrelation(rest: &[f64], lags: impl Iterator<Item = usize>) -> Vec<f64> 
     if variance <= 0.0 {
         return lags.map(|_| 0.0).collect();
     }
-    let at = |lag: usize| {
-        let products = rest.iter().zip(&rest[lag..]).map(|(a, b)| a * b);
-        products.sum::<f64>() / variance / (n - lag as f64)
-    };
+    let at = |lag: usize| dot(rest, &rest[lag..]) / variance / (n - lag as f64);
     lags.map(at).collect()
 }
 
