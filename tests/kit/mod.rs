@@ -4,6 +4,7 @@
 //! Rust builds offline with the crates and the target folder of the shipped plugins. Python and
 //! JavaScript need what `cargo xtask tools` installs; without it their tests say so and are skipped.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -11,19 +12,28 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::cases::diamond;
 use crate::support::{Daemon, Options, eventually, nova, root, tool};
 
 fn plugin(folder: &Path, args: &[&str]) -> Output {
-    nova()
-        .arg("plugin")
-        .args(args)
+    let mut command = nova();
+    command.arg("plugin").args(args);
+    at(command, folder).output().unwrap()
+}
+
+/// A command that is not ours.
+fn outside(folder: &Path, tool: &str) -> Command {
+    at(Command::new(tool), folder)
+}
+
+fn at(mut command: Command, folder: &Path) -> Command {
+    command
         .current_dir(folder)
         // What the shipped plugins were built with is not built again.
         .env("CARGO_TARGET_DIR", root().join("plugins/target"))
         .env("CARGO_NET_OFFLINE", "true")
-        .env("PATH", with_tools())
-        .output()
-        .unwrap()
+        .env("PATH", with_tools());
+    command
 }
 
 #[track_caller]
@@ -135,37 +145,136 @@ fn a_newcomers_path_in_rust() {
     newcomers_path("rust", "flow-optimizer", "mine", "heft");
 }
 
-/// The commands of the author's guide, as they stand there.
+/// Every command in a block of the author's guide, one after the other, as they stand there.
 #[test]
 fn the_guides_commands_work() {
     let guide = std::fs::read_to_string(root().join("plugins/README.md")).unwrap();
-    let section = guide
-        .split("## A first plugin in ten minutes")
-        .nth(1)
-        .unwrap();
-    let block = section.split("```sh").nth(1).unwrap();
-    let block = block.split("```").next().unwrap();
+    let blocks = guide.split("```sh\n").skip(1);
+    let commands: Vec<&str> = blocks
+        .flat_map(|block| block.split("```").next().unwrap().lines())
+        .collect();
     let home = tempfile::tempdir().unwrap();
     peers(&home.path().join("nova-plugins"), "heft");
-    let mut count = 0;
-    for line in block.lines().filter(|line| !line.is_empty()) {
+    let daemon = a_daemon_that_decided();
+    std::os::unix::fs::symlink(daemon.data_dir(), home.path().join("nova-data")).unwrap();
+    let mut folder = home.path().to_owned();
+    let mut tools: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in commands {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
             ["nova", "plugin", ..] => {
-                succeeds(home.path(), &words[2..]);
+                succeeds(&folder, &words[2..]);
             }
-            ["cp", ..] => {
-                let mut copy = Command::new("cp");
-                copy.args(&words[1..]).current_dir(home.path());
-                assert!(copy.status().unwrap().success(), "{line}");
+            ["cd", to] => folder = folder.join(to).canonicalize().unwrap(),
+            [tool @ ("cp" | "cargo"), ..] => {
+                let output = outside(&folder, tool).args(&words[1..]).output().unwrap();
+                let told = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{line}: {told}");
             }
             _ => panic!("a command that this test does not know: {line}"),
         }
-        count += 1;
+        *tools.entry(words[0]).or_default() += 1;
     }
-    assert_eq!(count, 7);
-    assert!(home.path().join("nova-plugins/mine/mine.wasm").exists());
-    assert!(home.path().join("gantt.svg").exists());
+    let ran = [("cargo", 2), ("cd", 2), ("cp", 1), ("nova", 11)];
+    assert_eq!(tools, BTreeMap::from(ran));
+    let made = [
+        "nova-plugins/mine/mine.wasm",
+        "mine/dist/mine/mine.wasm.sig",
+        "gantt.svg",
+        "mine.svg",
+        "recorded.svg",
+    ];
+    for file in made {
+        assert!(home.path().join(file).exists(), "{file}");
+    }
+}
+
+/// A daemon that has been asked for a plan, and has written it down.
+fn a_daemon_that_decided() -> Daemon {
+    let daemon = Daemon::with(Options::default());
+    let flow = diamond(&daemon);
+    for seed in 0..3 {
+        let ask = json!({"parameters": {"seed": seed, "max_iterations": 20}});
+        daemon
+            .post(&format!("/api/orchestration/flows/{flow}/optimize"), ask)
+            .expect(200);
+    }
+    eventually("the decisions are written down", || {
+        let list = daemon.get("/api/decisions").expect(200);
+        (list["items"].as_array().unwrap().len() >= 3).then_some(())
+    });
+    daemon
+}
+
+#[test]
+fn recorded_decisions_are_problems_too() {
+    let daemon = a_daemon_that_decided();
+    let data = daemon.data_dir();
+    let data = data.to_str().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let peers_of = |name: &str| {
+        let folder = home.path().join(name);
+        for plugin in ["heft", "drf"] {
+            peers(&folder, plugin);
+        }
+    };
+    peers_of("peers");
+    // A shipped plugin in the form of a built project.
+    let project = home.path().join("peft");
+    peers(&project.join("dist"), "peft");
+    std::fs::copy(
+        project.join("dist/peft/plugin.toml"),
+        project.join("plugin.toml"),
+    )
+    .unwrap();
+    std::fs::write(project.join("Cargo.toml"), "").unwrap();
+    let bench = ["bench", "peft", "--against", "peers", "--recorded"];
+    let told = succeeds(
+        home.path(),
+        &[&bench[..], &[data, "--since", "1h", "--svg", "p.svg"]].concat(),
+    );
+    assert!(told.starts_with("3 problems"), "{told}");
+    for strategy in ["peft", "heft"] {
+        let line = told.lines().rfind(|line| line.starts_with(strategy));
+        assert!(line.unwrap().contains(" 3/3 "), "{told}");
+    }
+    let plot = std::fs::read_to_string(home.path().join("p.svg")).unwrap();
+    assert_eq!(plot.matches("<rect x=").count(), 6, "{plot}");
+
+    let told = fails(home.path(), &[&bench[..], &["peers"]].concat());
+    assert!(
+        told.contains("no decisions are recorded in peers"),
+        "{told}"
+    );
+    let told = fails(
+        home.path(),
+        &[&bench[..], &[data, "--problem", "p.json"]].concat(),
+    );
+    assert!(told.contains("cannot be used with"), "{told}");
+    let told = fails(home.path(), &["bench", "peft", "--since", "7d"]);
+    assert!(told.contains("--recorded"), "{told}");
+}
+
+/// What a trap shows to who wrote the plugin: its own words, and the functions that it was in.
+#[test]
+fn a_trap_is_shown_with_names() {
+    let home = tempfile::tempdir().unwrap();
+    let problem = json!({
+        "kind": "flow-optimizer",
+        "tasks": [{"id": "a", "work_s": 1}],
+        "agents": [{"id": "ann"}],
+        "parameters": {"misbehave": "trap"}
+    });
+    std::fs::write(home.path().join("p.json"), problem.to_string()).unwrap();
+    let guest = root().join("target/fixtures/misbehaver.wasm");
+    let args = ["run", "p.json", "--plugin", guest.to_str().unwrap()];
+    let output = plugin(home.path(), &args);
+    assert!(!output.status.success());
+    let shown = [output.stdout, output.stderr].concat();
+    let told = String::from_utf8_lossy(&shown);
+    assert!(told.contains("panicked at"), "{told}");
+    assert!(told.contains("(in "), "{told}");
+    assert!(told.contains("misbehave"), "{told}");
 }
 
 #[test]

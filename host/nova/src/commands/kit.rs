@@ -11,6 +11,7 @@ use nova_core::{Clock as _, SystemClock};
 use nova_runtime::{RuntimeConfig, Tool, Workbench};
 
 use crate::kit::{self, Language, Project};
+use crate::telemetry;
 
 /// From nothing to a measured component.
 #[derive(Subcommand)]
@@ -216,6 +217,8 @@ async fn decide(args: RunArgs) -> Result<()> {
     let path = project.map_or(args.plugin, |project| project.dist());
     let opened = bench.open(&path).await;
     let tool = opened.map_err(|reason| anyhow::anyhow!("{} is {reason}", path.display()))?;
+    // From here on, so that the probe's lines are not among them.
+    telemetry::show_plugins()?;
     let chart = kit::show(&tool, &problem).await?;
     if let Some(file) = args.svg {
         let chart = chart.context("only a plan has a chart")?;

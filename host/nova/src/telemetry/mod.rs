@@ -51,6 +51,19 @@ pub(crate) fn init_logs(format: LogFormat, filter: &str, traces: Option<&Traces>
     Ok(Logs { handle })
 }
 
+/// Shows on standard error what plugins say, and nothing else: for who debugs one.
+///
+/// # Errors
+/// Logging has begun already.
+pub(crate) fn show_plugins() -> Result<()> {
+    let lines = fmt::layer().with_writer(std::io::stderr).without_time();
+    tracing_subscriber::registry()
+        .with(parse("off,nova::plugin=debug")?)
+        .with(lines.with_target(false))
+        .try_init()
+        .context("cannot start logging")
+}
+
 /// Whether these levels can be used.
 ///
 /// # Errors
