@@ -170,6 +170,10 @@ proptest! {
         prop_assert!(lower_bound(&capacity, items) <= best);
         prop_assert_eq!(bins(&capacity, items, items.len(), 100_000), best);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn every_answer_keeps_the_rules_and_is_repeatable(seed: u64) {

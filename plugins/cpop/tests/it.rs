@@ -49,7 +49,7 @@ fn settings_that_do_not_exist_are_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
     fn every_answer_keeps_the_contract(seed: u64, objective in 0u8..3) {

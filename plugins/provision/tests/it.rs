@@ -220,7 +220,7 @@ fn by_force(types: &[(Vec<f64>, f64, u32)], need: &[f64]) -> Option<f64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn small_catalogs_cost_the_least(

@@ -28,7 +28,7 @@ fn sound(problem: &Problem) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
     fn every_answer_keeps_the_contract(seed: u64, objective in 0u8..3) {
