@@ -266,15 +266,18 @@ fn a_trap_is_shown_with_names() {
         "parameters": {"misbehave": "trap"}
     });
     std::fs::write(home.path().join("p.json"), problem.to_string()).unwrap();
-    let guest = root().join("target/fixtures/misbehaver.wasm");
+    let guest = root().join("target/fixtures/fixture-misbehaver.wasm");
     let args = ["run", "p.json", "--plugin", guest.to_str().unwrap()];
     let output = plugin(home.path(), &args);
     assert!(!output.status.success());
     let shown = [output.stdout, output.stderr].concat();
     let told = String::from_utf8_lossy(&shown);
     assert!(told.contains("panicked at"), "{told}");
-    assert!(told.contains("(in "), "{told}");
-    assert!(told.contains("misbehave"), "{told}");
+    assert!(told.contains("the fixture traps on purpose"), "{told}");
+    assert!(
+        told.contains("(in nova:strategy/optimizer@0.1.0#optimize"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod json_fields;
 mod tests;
 mod traces;
 
+use std::io::IsTerminal as _;
+
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::layer::SubscriberExt;
@@ -56,7 +58,10 @@ pub(crate) fn init_logs(format: LogFormat, filter: &str, traces: Option<&Traces>
 /// # Errors
 /// Logging has begun already.
 pub(crate) fn show_plugins() -> Result<()> {
-    let lines = fmt::layer().with_writer(std::io::stderr).without_time();
+    let lines = fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .without_time();
     tracing_subscriber::registry()
         .with(parse("off,nova::plugin=debug")?)
         .with(lines.with_target(false))
