@@ -57,6 +57,8 @@ fn dependencies_point_one_way() {
         ("notify", &["nova-runtime"]),
         ("backon", &["nova-hooks", "nova-memory", "nova-store"]),
         ("model2vec-rs", &["nova-memory"]),
+        ("pulp", &["nova-memory"]),
+        ("rust-stemmers", &["nova-core"]),
         ("rusqlite", &["nova-store"]),
         ("anyhow", &["nova", "xtask"]),
         ("figment", &["nova"]),

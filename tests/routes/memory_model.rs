@@ -3,30 +3,37 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::support::{Client, Daemon, Options, eventually};
 
 const MEMORY: &str = "/api/orchestration/memory";
+const ALWAYS: usize = usize::MAX / 2;
 
-/// A service of vectors, which refuses until it is told otherwise. A text about a cat or a kitten points one way, any
-/// other the other way.
-fn service(open: Arc<AtomicBool>) -> String {
+/// A service of vectors, which answers for so many texts and then refuses. A text about a cat or a kitten points one
+/// way, any other the other way.
+fn service(budget: Arc<AtomicUsize>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let is_open = open.load(Ordering::SeqCst);
-            std::thread::spawn(move || answer(stream, is_open));
+            let budget = Arc::clone(&budget);
+            std::thread::spawn(move || answer(stream, &budget));
         }
     });
     url
 }
 
-fn answer(mut stream: TcpStream, is_open: bool) -> Option<()> {
+fn answer(mut stream: TcpStream, budget: &AtomicUsize) -> Option<()> {
     let asked = body(&mut stream)?;
+    let count = asked["input"].as_array()?.len();
+    let is_open = budget
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+            left.checked_sub(count)
+        })
+        .is_ok();
     let texts = asked["input"].as_array()?.iter().filter_map(Value::as_str);
     let vector = |text: &str| {
         let is_cat = text.contains("cat") || text.contains("kitten");
@@ -67,17 +74,26 @@ fn search(client: &Client, query: &str, mode: &str) -> Value {
     client.post(&format!("{MEMORY}/search"), body).expect(200)
 }
 
-#[test]
-fn a_memory_is_found_by_words_at_once_and_by_meaning_later() {
-    let open = Arc::new(AtomicBool::new(false));
+/// The environment of a daemon that asks this service.
+fn asking(url: String) -> Vec<(String, String)> {
     let settings = [
-        ("URL", service(Arc::clone(&open))),
+        ("URL", url),
         ("MODEL", "small".to_owned()),
         ("ATTEMPTS_MAX", "1".to_owned()),
     ];
     let settings = settings.map(|(key, value)| (format!("NOVA_MEMORY__EMBEDDING_{key}"), value));
+    settings.to_vec()
+}
+
+fn embedding(client: &Client) -> Value {
+    client.get(&format!("{MEMORY}/usage")).expect(200)["orchestration"]["embedding"].clone()
+}
+
+#[test]
+fn a_memory_is_found_by_words_at_once_and_by_meaning_later() {
+    let budget = Arc::new(AtomicUsize::new(0));
     let daemon = Daemon::with(Options {
-        env: settings.to_vec(),
+        env: asking(service(Arc::clone(&budget))),
         ..Options::default()
     });
     for text in ["The cat sleeps on the sofa.", "The invoice was paid."] {
@@ -90,16 +106,14 @@ fn a_memory_is_found_by_words_at_once_and_by_meaning_later() {
         by_words["matches"][0]["content"],
         "The cat sleeps on the sofa."
     );
-    let usage =
-        || daemon.get(&format!("{MEMORY}/usage")).expect(200)["orchestration"]["embedding"].clone();
-    assert_eq!(usage()["model"], "small");
+    assert_eq!(embedding(&daemon)["model"], "small");
     eventually("the missing vectors are counted", || {
-        (usage()["share"] == 0.0).then_some(())
+        (embedding(&daemon)["share"] == 0.0).then_some(())
     });
 
-    open.store(true, Ordering::SeqCst);
+    budget.store(ALWAYS, Ordering::SeqCst);
     eventually("every memory has its vector", || {
-        (usage()["share"] == 1.0).then_some(())
+        (embedding(&daemon)["share"] == 1.0).then_some(())
     });
     let by_meaning = search(&daemon, "kitten", "vector");
     assert_eq!(
@@ -114,9 +128,69 @@ fn a_memory_is_found_by_words_at_once_and_by_meaning_later() {
     );
 
     // Away again: searches go by words, and say so.
-    open.store(false, Ordering::SeqCst);
+    budget.store(0, Ordering::SeqCst);
     let degraded = search(&daemon, "invoice", "hybrid");
     assert_eq!(degraded["orchestration"]["mode"], "keyword");
     assert!(degraded["orchestration"]["degraded"].is_string());
     assert_eq!(degraded["matches"][0]["content"], "The invoice was paid.");
+}
+
+/// Memories beside the one that is looked for.
+const OTHERS: usize = 149;
+/// Texts that the background embeds at a time.
+const BATCH: usize = 64;
+
+#[test]
+fn old_vectors_serve_until_the_new_model_has_made_its_own() {
+    let daemon = Daemon::start();
+    let sofa = "The cat sleeps on the sofa.";
+    let lines = (0..OTHERS).map(|i| format!("Invoice number {i} was paid."));
+    let lines: String = lines
+        .chain([sofa.to_owned()])
+        .map(|text| format!("{}\n", json!({"content": text})))
+        .collect();
+    let kind = [("Content-Type", "application/x-ndjson")];
+    let path = format!("{MEMORY}/import");
+    daemon
+        .send("POST", &path, &kind, Some(lines.into_bytes()))
+        .expect(200);
+    let by_old = |daemon: &Daemon| {
+        // The bundled model's cosine of these two, which the service does not give.
+        let found = search(daemon, "a kitten napping on a couch", "vector");
+        assert_eq!(found["orchestration"]["mode"], "vector", "{found}");
+        assert_eq!(found["matches"][0]["content"], sofa);
+        found["matches"][0]["scores"]["vector"].as_f64().unwrap()
+    };
+    let before = by_old(&daemon);
+
+    let budget = Arc::new(AtomicUsize::new(BATCH));
+    let daemon = daemon.kill_and_restart_with(&asking(service(Arc::clone(&budget))));
+    let share = BATCH as f64 / (OTHERS + 1) as f64;
+    eventually(
+        "a part has its new vector, and the service gives no more",
+        || {
+            let now = embedding(&daemon);
+            (now["model"] == "small" && now["share"] == share).then_some(())
+        },
+    );
+    assert_eq!(by_old(&daemon), before, "the old vectors serve");
+    // Stored meanwhile: found by meaning at once, since the old model makes its vector too.
+    let body = json!({"content": "A puppy runs through the garden."});
+    daemon.post(&format!("{MEMORY}/store"), body).expect(201);
+    let found = search(&daemon, "a young dog playing outside", "vector");
+    assert_eq!(
+        found["matches"][0]["content"],
+        "A puppy runs through the garden."
+    );
+
+    budget.store(ALWAYS, Ordering::SeqCst);
+    eventually("every memory has its new vector, and these serve", || {
+        let found = search(&daemon, "kitten", "vector");
+        let cosine = found["matches"][0]["scores"]["vector"].as_f64()?;
+        (embedding(&daemon)["share"] == 1.0 && cosine > 0.999).then_some(())
+    });
+    assert_eq!(
+        search(&daemon, "kitten", "vector")["matches"][0]["content"],
+        sofa
+    );
 }

@@ -18,6 +18,7 @@ mod measure;
 mod memory;
 mod memory_lines;
 mod memory_model;
+mod memory_words;
 mod plugins;
 mod resources;
 mod service;

@@ -5,6 +5,7 @@
 //! sandbox: those come in through the traits in [`ports`]. Dependencies point here, never
 //! from here to a sibling.
 
+pub mod analyzer;
 pub mod domain;
 pub mod error;
 pub mod ports;
@@ -12,5 +13,6 @@ pub mod services;
 pub mod strategy;
 pub mod trace;
 
+pub use analyzer::Analyzer;
 pub use domain::*;
 pub use error::{Error, Result};

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use nova_core::Analyzer;
+use nova_core::analyzer::{Stemming, Tokenizer};
 use nova_core::ports::{Embedder, MemoryPorts, Ranking};
 use nova_core::services::{EmbeddingProgress, MemoryConfig, MemoryService, Services};
 use nova_memory::{Index, RemoteConfig, RemoteEmbedder, StaticEmbedder};
@@ -29,7 +31,35 @@ pub(crate) fn parts(config: &Memory) -> Result<MemoryPorts> {
     Ok(MemoryPorts {
         embedder,
         previous,
-        index: Arc::new(Index::default()),
+        index: Arc::new(Index::new(analyzer(config)?)),
+    })
+}
+
+/// What makes the words of memories.
+pub(crate) fn analyzer(config: &Memory) -> Result<Analyzer> {
+    let stemming = Stemming::parse(&config.stemming).with_context(|| {
+        let names: Vec<&str> = Stemming::names().collect();
+        let (names, got) = (names.join(", "), &config.stemming);
+        format!("memory.stemming must be one of {names}, got '{got}'")
+    })?;
+    let tokenizer = Tokenizer::parse(&config.tokenizer).with_context(|| {
+        let names = Tokenizer::ALL.map(Tokenizer::as_str).join(", ");
+        format!(
+            "memory.tokenizer must be one of {names}, got '{}'",
+            config.tokenizer
+        )
+    })?;
+    if tokenizer != Tokenizer::Words && stemming != Stemming::NONE {
+        bail!(
+            "memory.stemming must be none where memory.tokenizer is {}, got '{}'",
+            tokenizer.as_str(),
+            stemming.as_str()
+        );
+    }
+    Ok(Analyzer {
+        stemming,
+        tokenizer,
+        fold_diacritics: config.fold_diacritics,
     })
 }
 
@@ -106,12 +136,31 @@ pub(crate) async fn upkeep(services: Services, every: Duration) {
         }
         pause.tick().await;
     }
+    while let Err(error) = remake_words(memories).await {
+        tracing::warn!(%error, "the words of memories could not be made anew; it is tried again");
+        pause.tick().await;
+    }
     loop {
         pause.tick().await;
         if let Err(error) = once(memories).await {
             tracing::warn!(%error, "memories could not be kept in order; it is tried again");
         }
     }
+}
+
+/// Makes the words of all memories anew, where another analyzer made them.
+async fn remake_words(memories: &MemoryService) -> nova_core::Result<()> {
+    let began = std::time::Instant::now();
+    let mut progress = memories.remake_words().await?;
+    let is_new = !progress.is_complete();
+    while !progress.is_complete() {
+        progress = memories.remake_words().await?;
+    }
+    if is_new {
+        let elapsed_ms = began.elapsed().as_millis() as u64;
+        tracing::info!(elapsed_ms, "the words of memories are made anew");
+    }
+    Ok(())
 }
 
 async fn once(memories: &MemoryService) -> nova_core::Result<()> {

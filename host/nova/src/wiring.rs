@@ -145,6 +145,7 @@ pub(crate) fn open_datastore(config: &Config, data: &DataDir) -> Result<Arc<dyn 
         queue_len: config.data.queue_len as usize,
         batch_max: config.data.batch_max as usize,
         retry: alerts::backoff(&config.retry),
+        analyzer: Some(memory::analyzer(&config.memory)?),
     })
     .context("cannot open the datastore")?;
     Ok(Arc::new(store))

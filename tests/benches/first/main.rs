@@ -88,6 +88,7 @@ fn open(path: &Path) -> Arc<dyn Datastore> {
         queue_len: 4096,
         batch_max: 512,
         retry: nova_core::Backoff::default(),
+        analyzer: None,
     };
     Arc::new(SqliteDatastore::open(config).unwrap())
 }

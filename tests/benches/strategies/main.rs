@@ -42,6 +42,7 @@ async fn main() {
             queue_len: 4096,
             batch_max: 512,
             retry: nova_core::Backoff::default(),
+            analyzer: None,
         })
         .unwrap(),
     );

@@ -54,6 +54,7 @@ async fn run(swaps: usize) {
             queue_len: 64,
             batch_max: 64,
             retry: nova_core::Backoff::default(),
+            analyzer: None,
         })
         .unwrap(),
     );

@@ -247,7 +247,8 @@ impl MemorySearchAnswer {
 
 /// What a consolidation did.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({"episodes": 12, "merged": 2, "promoted": 1, "reinforced": 3, "superseded": 0}))]
+#[schema(example = json!({"episodes": 12, "merged": 2, "promoted": 1, "reinforced": 3, "superseded": 0,
+    "waiting": 0}))]
 pub(crate) struct ConsolidationFacts {
     /// Episodes looked at.
     episodes: u64,
@@ -259,6 +260,8 @@ pub(crate) struct ConsolidationFacts {
     reinforced: u64,
     /// Knowledge whose place another took.
     superseded: u64,
+    /// Episodes that still wait, at least so many: one request takes some thousands, and the background goes on.
+    waiting: u64,
 }
 
 /// What many records came to.
@@ -296,6 +299,7 @@ impl MemoryWorkAnswer<ConsolidationFacts> {
             promoted,
             reinforced,
             superseded,
+            waiting,
         } = done;
         let facts = ConsolidationFacts {
             episodes,
@@ -303,6 +307,7 @@ impl MemoryWorkAnswer<ConsolidationFacts> {
             promoted,
             reinforced,
             superseded,
+            waiting,
         };
         Self::of("consolidated", facts, timestamp)
     }

@@ -91,12 +91,28 @@ pub struct PendingEpisodes {
     pub domain: Domain,
     /// Of this agent; none = of nobody in particular.
     pub agent_id: Option<AgentId>,
-    /// How many wait.
+    /// How many wait, as far as they are counted.
     pub episodes: u64,
-    /// The most important of them.
+    /// The most important of those counted.
     pub importance: f64,
-    /// When the oldest was stored.
+    /// When the oldest of them was stored.
     pub oldest: Timestamp,
+}
+
+/// How far the words of memories are made anew, after another analyzer was chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct WordsProgress {
+    /// Positions up to here are done.
+    pub done: i64,
+    /// Of positions up to here; those after it were made by the present analyzer.
+    pub until: i64,
+}
+
+impl WordsProgress {
+    /// Whether nothing is left.
+    pub fn is_complete(&self) -> bool {
+        self.done >= self.until
+    }
 }
 
 /// What a search by keywords looks for.
@@ -166,8 +182,10 @@ pub trait MemoryReads {
     fn vector_coverage(&self, model: &str) -> Result<(u64, u64)>;
     /// What a domain's memories take.
     fn memory_usage(&self, domain: &Domain) -> Result<MemoryUsage>;
-    /// Agents with episodes that wait for consolidation.
-    fn pending_episodes(&self) -> Result<Vec<PendingEpisodes>>;
+    /// Agents with episodes that wait for consolidation; of each the first so many are counted.
+    fn pending_episodes(&self, counted: usize) -> Result<Vec<PendingEpisodes>>;
+    /// How far the words of memories are made as the present analyzer does.
+    fn words_progress(&self) -> Result<WordsProgress>;
     /// Episodes of one agent that wait for consolidation, oldest first, with their vectors.
     fn waiting_episodes(
         &self,
@@ -204,6 +222,8 @@ pub trait MemoryWrites: MemoryReads {
     fn put_memory_vector(&mut self, id: MemoryId, vector: &MemoryVector) -> Result<()>;
     /// Removes vectors of models other than this one and [`CLIENT_MODEL`], at most `limit`; how many.
     fn delete_other_vectors(&mut self, model: &str, limit: usize) -> Result<u64>;
+    /// Makes the words of the next memories anew, at most `limit`, where another analyzer made them.
+    fn remake_words(&mut self, limit: usize) -> Result<WordsProgress>;
     /// Removes a memory with its vectors; whether there was one.
     fn delete_memory(&mut self, domain: &Domain, id: MemoryId) -> Result<bool>;
 }

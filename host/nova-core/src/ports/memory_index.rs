@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::memories::{MemoryFilter, MemoryVector};
-use crate::domain::{Domain, Memory, MemoryId, Timestamp};
+use crate::domain::{AgentId, Domain, Memory, MemoryId, MemoryLayer, Timestamp};
 use crate::error::Result;
 
 /// Turns texts into vectors.
@@ -133,6 +133,21 @@ pub struct IndexQuery {
     pub limit: usize,
 }
 
+/// What a statement is compared with.
+#[derive(Clone, Copy, Debug)]
+pub struct Alike<'a> {
+    /// Records of this layer,
+    pub layer: MemoryLayer,
+    /// of this agent; none = of nobody,
+    pub agent: Option<&'a AgentId>,
+    /// that hold and are not over at this moment,
+    pub now: Timestamp,
+    /// and have all words of one of these groups at least,
+    pub groups: &'a [Vec<String>],
+    /// or name this fact in their metadata.
+    pub fact: Option<&'a str>,
+}
+
 /// Something found.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Hit {
@@ -179,6 +194,8 @@ pub trait MemoryIndex: Send + Sync + 'static {
     fn remove(&self, domain: &Domain, id: MemoryId);
     /// The best matches, best first.
     async fn search(&self, domain: &Domain, query: IndexQuery) -> Result<Vec<Hit>>;
+    /// Records that may say what another says, oldest first, at most `limit`; none while the index is not complete.
+    fn alike(&self, domain: &Domain, alike: &Alike<'_>, limit: usize) -> Option<Vec<MemoryId>>;
     /// How far it is.
     fn progress(&self) -> IndexProgress;
     /// Everything stored before the start is in it now.

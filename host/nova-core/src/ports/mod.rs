@@ -27,10 +27,10 @@ pub use idempotency::{IdempotencyReads, IdempotencyRecord, IdempotencyWrites, Ke
 pub use leases::{LeaseReads, LeaseWrites};
 pub use memories::{
     CLIENT_MODEL, MemoryFilter, MemoryPart, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites,
-    PendingEpisodes, StoredMemory, Words,
+    PendingEpisodes, StoredMemory, Words, WordsProgress,
 };
 pub use memory_index::{
-    Embedder, Hit, IndexProgress, IndexQuery, LegScores, MemoryIndex, MemoryPorts, Ranking,
+    Alike, Embedder, Hit, IndexProgress, IndexQuery, LegScores, MemoryIndex, MemoryPorts, Ranking,
     SearchMode,
 };
 pub use runtime::{Call, Decided, PluginState, PluginStatus, Readiness, StrategyRuntime};

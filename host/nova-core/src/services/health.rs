@@ -176,7 +176,15 @@ impl HealthService {
 
     fn memory(&self) -> Check {
         let progress = self.ports.memory.index.progress();
-        let (status, detail) = if progress.building {
+        let words = self.memories.words_seen();
+        let (status, detail) = if !words.is_complete() {
+            let (done, until) = (words.done, words.until);
+            let detail = format!(
+                "{} records indexed; the words of records up to {until} are made anew, so far up to {done}",
+                progress.indexed
+            );
+            (HealthStatus::Degraded, detail)
+        } else if progress.building {
             let detail = format!(
                 "the index is being built, {} records so far; searches go by words alone",
                 progress.indexed

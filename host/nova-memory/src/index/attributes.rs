@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 
 use nova_core::domain::memory_filter::Bounds;
-use nova_core::ports::MemoryFilter;
+use nova_core::ports::{Alike, MemoryFilter};
 use nova_core::{AgentId, Memory, MemoryId, MemoryLayer, MetadataFilter, Timestamp};
 use roaring::RoaringBitmap;
 use serde_json::Value;
 
+use super::bits::Bits;
+
 /// The number of what belongs to no agent.
 const NOBODY: u32 = 0;
+/// The key of the metadata under which a statement names the fact that it states.
+const FACT: &str = "fact";
 
 /// Columns over all documents of one domain.
 #[derive(Default)]
@@ -19,9 +23,12 @@ pub(super) struct Attributes {
     pub(super) layers: Vec<MemoryLayer>,
     pub(super) created_ms: Vec<i64>,
     expires_ms: Vec<i64>,
+    /// Whether any document expires.
+    expiring: bool,
     pub(super) importance: Vec<f32>,
-    holds: Vec<bool>,
-    pub(super) alive: Vec<bool>,
+    /// Statements that hold.
+    holds: Bits,
+    pub(super) alive: Bits,
     agent_numbers: HashMap<AgentId, u32>,
     metadata: HashMap<Box<str>, Values>,
 }
@@ -76,67 +83,102 @@ impl Attributes {
     pub(super) fn change(&mut self, document: u32, memory: &Memory) {
         let at = document as usize;
         self.importance[at] = memory.importance as f32;
-        self.holds[at] = memory.valid_to.is_none();
+        self.holds.set(document, memory.valid_to.is_none());
         self.expires_ms[at] = memory.expires_at.map_or(i64::MAX, Timestamp::millis);
+        self.expiring |= memory.expires_at.is_some();
     }
 
     /// The documents that pass.
-    pub(super) fn pass(&self, filter: &MemoryFilter, now: Timestamp) -> Vec<bool> {
-        // For an unknown agent a number that no document has: nothing passes.
-        let number = |agent| self.agent_numbers.get(agent).copied().unwrap_or(u32::MAX);
-        let agent = filter.agent_id.as_ref().map(number);
-        let since = filter.since.map_or(i64::MIN, Timestamp::millis);
-        let until = filter.until.map_or(i64::MAX, Timestamp::millis);
-        let least = filter.min_importance.unwrap_or(0.0) as f32;
-        let now = now.millis();
-        let mut pass: Vec<bool> = (0..self.len())
-            .map(|at| {
-                self.alive[at]
-                    && self.expires_ms[at] > now
-                    && (filter.superseded || self.holds[at])
-                    && filter.layer.is_none_or(|layer| layer == self.layers[at])
-                    && agent.is_none_or(|agent| agent == self.agents[at])
-                    && (since..until).contains(&self.created_ms[at])
-                    && self.importance[at] >= least
-            })
-            .collect();
+    pub(super) fn pass(&self, filter: &MemoryFilter, now: Timestamp) -> Bits {
+        let mut pass = self.alive.clone();
+        if !filter.superseded {
+            pass.and(&self.holds);
+        }
+        if self.expiring {
+            let now = now.millis();
+            pass.keep(&self.expires_ms, |end| end > now);
+        }
+        if let Some(wanted) = filter.layer {
+            pass.keep(&self.layers, |layer| layer == wanted);
+        }
+        if let Some(agent) = &filter.agent_id {
+            let wanted = self.agent(Some(agent));
+            pass.keep(&self.agents, |agent| agent == wanted);
+        }
+        if filter.since.is_some() || filter.until.is_some() {
+            let since = filter.since.map_or(i64::MIN, Timestamp::millis);
+            let until = filter.until.map_or(i64::MAX, Timestamp::millis);
+            pass.keep(&self.created_ms, |at| (since..until).contains(&at));
+        }
+        if let Some(least) = filter.min_importance {
+            let least = least as f32;
+            pass.keep(&self.importance, |importance| importance >= least);
+        }
         if !filter.metadata.is_empty() {
-            let found = self.found(&filter.metadata);
-            for (document, pass) in pass.iter_mut().enumerate() {
-                *pass &= found.contains(document as u32);
-            }
+            pass.and(&self.found(&filter.metadata));
         }
         pass
     }
 
-    fn found(&self, filter: &MetadataFilter) -> RoaringBitmap {
-        match filter {
-            MetadataFilter::All(of) => {
-                let mut of = of.iter();
-                let first = of.next().map_or_else(|| self.all(), |f| self.found(f));
-                of.fold(first, |all, f| all & self.found(f))
-            }
-            MetadataFilter::Any(of) => of
-                .iter()
-                .fold(RoaringBitmap::new(), |any, f| any | self.found(f)),
-            MetadataFilter::Not(of) => self.all() - self.found(of),
-            MetadataFilter::In(key, accepted) => match self.metadata.get(key.as_str()) {
-                None => RoaringBitmap::new(),
-                Some(values) => accepted
-                    .iter()
-                    .fold(RoaringBitmap::new(), |any, v| any | values.equal(v)),
-            },
-            MetadataFilter::Range(key, bounds) => match self.metadata.get(key.as_str()) {
-                None => RoaringBitmap::new(),
-                Some(values) => values.range(bounds),
-            },
+    /// An agent's number; for an unknown one a number that no document has.
+    fn agent(&self, agent: Option<&AgentId>) -> u32 {
+        agent.map_or(NOBODY, |agent| {
+            self.agent_numbers.get(agent).copied().unwrap_or(u32::MAX)
+        })
+    }
+
+    /// Whether a document may be compared: of the layer and the agent, and it holds now.
+    pub(super) fn comparable(&self, alike: &Alike<'_>) -> impl Fn(u32) -> bool {
+        let (agent, now) = (self.agent(alike.agent), alike.now.millis());
+        let layer = alike.layer;
+        move |document| {
+            let at = document as usize;
+            self.layers[at] == layer
+                && self.agents[at] == agent
+                && self.alive.has(document)
+                && self.holds.has(document)
+                && self.expires_ms[at] > now
         }
     }
 
-    fn all(&self) -> RoaringBitmap {
-        let mut all = RoaringBitmap::new();
-        all.insert_range(0..self.len() as u32);
-        all
+    /// Documents that state this fact.
+    pub(super) fn stating(&self, fact: &str) -> impl Iterator<Item = u32> {
+        let values = self.metadata.get(FACT).and_then(|of| of.texts.get(fact));
+        values.into_iter().flatten()
+    }
+
+    fn found(&self, filter: &MetadataFilter) -> Bits {
+        match filter {
+            MetadataFilter::All(of) => {
+                let mut all = Bits::all(self.len());
+                of.iter().for_each(|f| all.and(&self.found(f)));
+                all
+            }
+            MetadataFilter::Any(of) => {
+                let mut any = Bits::none(self.len());
+                of.iter().for_each(|f| any.or(&self.found(f)));
+                any
+            }
+            MetadataFilter::Not(of) => {
+                let mut not = self.found(of);
+                not.invert();
+                not
+            }
+            MetadataFilter::In(key, accepted) => {
+                let mut found = Bits::none(self.len());
+                if let Some(values) = self.metadata.get(key.as_str()) {
+                    accepted.iter().for_each(|v| values.equal(v, &mut found));
+                }
+                found
+            }
+            MetadataFilter::Range(key, bounds) => {
+                let mut found = Bits::none(self.len());
+                if let Some(values) = self.metadata.get(key.as_str()) {
+                    values.range(bounds, &mut found);
+                }
+                found
+            }
+        }
     }
 
     /// Drops documents without a new number and gives the others theirs.
@@ -147,10 +189,20 @@ impl Attributes {
         super::keep(&mut self.created_ms, new);
         super::keep(&mut self.expires_ms, new);
         super::keep(&mut self.importance, new);
-        super::keep(&mut self.holds, new);
-        super::keep(&mut self.alive, new);
+        let mut holds = Bits::default();
+        for (document, number) in (0..).zip(new) {
+            if number.is_some() {
+                holds.push(self.holds.has(document));
+            }
+        }
+        self.holds = holds;
+        self.alive = Bits::all(self.len());
         self.metadata.values_mut().for_each(|v| v.renumber(new));
     }
+}
+
+fn add_all(documents: &RoaringBitmap, to: &mut Bits) {
+    documents.iter().for_each(|d| to.set(d, true));
 }
 
 impl Values {
@@ -181,34 +233,39 @@ impl Values {
         }
     }
 
-    fn equal(&self, value: &Value) -> RoaringBitmap {
+    fn equal(&self, value: &Value, found: &mut Bits) {
         match value {
-            Value::String(text) => self.texts.get(text.as_str()).cloned().unwrap_or_default(),
+            Value::String(text) => {
+                if let Some(documents) = self.texts.get(text.as_str()) {
+                    add_all(documents, found);
+                }
+            }
             Value::Number(number) => {
                 let wanted = number.as_f64();
-                let same = self.numbers.iter().filter(|(n, _)| Some(*n) == wanted);
-                same.map(|(_, document)| *document).collect()
+                for (number, document) in &self.numbers {
+                    found.add_if(*document, Some(*number) == wanted);
+                }
             }
-            Value::Bool(true) => self.yes.clone(),
-            Value::Bool(false) => self.no.clone(),
-            Value::Null => self.null.clone(),
-            Value::Array(_) | Value::Object(_) => RoaringBitmap::new(),
+            Value::Bool(true) => add_all(&self.yes, found),
+            Value::Bool(false) => add_all(&self.no, found),
+            Value::Null => add_all(&self.null, found),
+            Value::Array(_) | Value::Object(_) => {}
         }
     }
 
-    fn range(&self, bounds: &Bounds) -> RoaringBitmap {
-        let mut found = RoaringBitmap::new();
+    fn range(&self, bounds: &Bounds, found: &mut Bits) {
+        // Numbers are compared with numbers alone, so that one look at the bounds is enough for all of them.
+        if let Some(numbers) = Numbers::of(bounds) {
+            for (number, document) in &self.numbers {
+                found.add_if(*document, numbers.hold(*number));
+            }
+            return;
+        }
         for (text, documents) in &self.texts {
             if bounds.hold(&Value::from(&**text)) {
-                found |= documents;
+                add_all(documents, found);
             }
         }
-        let inside = self
-            .numbers
-            .iter()
-            .filter(|(number, _)| bounds.hold(&Value::from(*number)));
-        found.extend(inside.map(|(_, document)| *document));
-        found
     }
 
     fn renumber(&mut self, new: &[Option<u32>]) {
@@ -226,5 +283,39 @@ impl Values {
         self.yes = bitmap(&self.yes);
         self.no = bitmap(&self.no);
         self.null = bitmap(&self.null);
+    }
+}
+
+/// Bounds that are numbers.
+struct Numbers {
+    gte: f64,
+    gt: f64,
+    lte: f64,
+    lt: f64,
+    above: bool,
+    below: bool,
+}
+
+impl Numbers {
+    /// None where one of the bounds is none.
+    fn of(bounds: &Bounds) -> Option<Self> {
+        let number = |bound: &Option<Value>, open: f64| match bound {
+            None => Some(open),
+            Some(value) => value.as_f64(),
+        };
+        Some(Self {
+            gte: number(&bounds.gte, f64::NEG_INFINITY)?,
+            gt: number(&bounds.gt, f64::NEG_INFINITY)?,
+            lte: number(&bounds.lte, f64::INFINITY)?,
+            lt: number(&bounds.lt, f64::INFINITY)?,
+            above: bounds.gt.is_some(),
+            below: bounds.lt.is_some(),
+        })
+    }
+
+    fn hold(&self, number: f64) -> bool {
+        let above = !self.above | (number > self.gt);
+        let below = !self.below | (number < self.lt);
+        (number >= self.gte) & (number <= self.lte) & above & below
     }
 }

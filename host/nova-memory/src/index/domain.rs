@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use nova_core::ports::{Hit, IndexQuery, LegScores, MemoryVector, SearchMode};
-use nova_core::{Memory, MemoryId, Timestamp};
+use nova_core::ports::{Alike, Hit, IndexQuery, LegScores, MemoryVector, SearchMode};
+use nova_core::{Analyzer, Memory, MemoryId, Timestamp};
 
 use super::attributes::Attributes;
 use super::vectors::{VectorQuery, Vectors};
@@ -45,6 +45,13 @@ impl Spread {
 }
 
 impl DomainIndex {
+    pub(super) fn new(analyzer: Analyzer) -> Self {
+        Self {
+            words: Words::new(analyzer),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.documents.len()
     }
@@ -79,7 +86,7 @@ impl DomainIndex {
         let Some(document) = self.documents.remove(&id) else {
             return;
         };
-        self.attributes.alive[document as usize] = false;
+        self.attributes.alive.set(document, false);
         self.words.forget(document);
         self.gone += 1;
         if self.gone > GONE_MAX.max(self.documents.len()) {
@@ -108,10 +115,10 @@ impl DomainIndex {
 
     fn compact(&mut self) {
         let mut next = 0;
-        let alive = self.attributes.alive.iter();
-        let new: Vec<Option<u32>> = alive
-            .map(|alive| {
-                alive.then(|| {
+        let documents = 0..self.attributes.len() as u32;
+        let new: Vec<Option<u32>> = documents
+            .map(|document| {
+                self.attributes.alive.has(document).then(|| {
                     next += 1;
                     next - 1
                 })
@@ -128,14 +135,28 @@ impl DomainIndex {
         self.gone = 0;
     }
 
+    /// Records that may say what another says, oldest first, at most `limit`.
+    pub(super) fn alike(&self, alike: &Alike<'_>, limit: usize) -> Vec<MemoryId> {
+        let comparable = self.attributes.comparable(alike);
+        let mut found = self.words.holding(alike.groups, &comparable, limit);
+        if let Some(fact) = alike.fact {
+            let stating = self.attributes.stating(fact);
+            found.extend(stating.filter(|d| comparable(*d)).take(limit));
+            found.sort_unstable();
+            found.dedup();
+        }
+        let ids = found.into_iter().take(limit);
+        ids.map(|d| self.attributes.ids[d as usize]).collect()
+    }
+
     /// The best matches, best first.
     ///
     /// Each leg brings its best; both legs' scores of all candidates are normalized by the mean and the deviation over
     /// all that pass, weighed and summed.
     pub(super) fn search(&self, query: &IndexQuery) -> Vec<Hit> {
         let pass = self.attributes.pass(&query.filter, query.now);
-        let passing = pass.iter().filter(|pass| **pass).count();
-        let passes = |document: u32| pass[document as usize];
+        let passing = pass.count();
+        let passes = |document: u32| pass.has(document);
         let wanted = CANDIDATES.max(4 * query.limit);
         let mut candidates: Vec<u32> = Vec::new();
 

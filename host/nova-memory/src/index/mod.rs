@@ -4,8 +4,8 @@
 //! changed under its own lock, so that no domain waits for another.
 
 mod attributes;
+mod bits;
 mod domain;
-mod terms;
 #[cfg(test)]
 mod tests;
 mod vectors;
@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use nova_core::ports::{Hit, IndexProgress, IndexQuery, MemoryIndex, MemoryVector};
-use nova_core::{Domain, Error, Memory, MemoryId, Result};
+use nova_core::ports::{Alike, Hit, IndexProgress, IndexQuery, MemoryIndex, MemoryVector};
+use nova_core::{Analyzer, Domain, Error, Memory, MemoryId, Result};
 use parking_lot::RwLock;
 
 use domain::DomainIndex;
@@ -28,11 +28,20 @@ const INLINE_MAX: usize = 5000;
 /// See the module.
 #[derive(Default)]
 pub struct Index {
+    analyzer: Analyzer,
     domains: RwLock<HashMap<Domain, Arc<RwLock<DomainIndex>>>>,
     complete: AtomicBool,
 }
 
 impl Index {
+    /// An empty index whose words are cut like this.
+    pub fn new(analyzer: Analyzer) -> Self {
+        Self {
+            analyzer,
+            ..Self::default()
+        }
+    }
+
     fn domain(&self, domain: &Domain) -> Option<Arc<RwLock<DomainIndex>>> {
         self.domains.read().get(domain).cloned()
     }
@@ -41,7 +50,8 @@ impl Index {
     fn made(&self, domain: &Domain) -> Arc<RwLock<DomainIndex>> {
         self.domain(domain).unwrap_or_else(|| {
             let mut domains = self.domains.write();
-            Arc::clone(domains.entry(domain.clone()).or_default())
+            let made = || Arc::new(RwLock::new(DomainIndex::new(self.analyzer)));
+            Arc::clone(domains.entry(domain.clone()).or_insert_with(made))
         })
     }
 }
@@ -76,6 +86,14 @@ impl MemoryIndex for Index {
         tokio::task::spawn_blocking(move || part.read().search(&query))
             .await
             .map_err(Error::service)
+    }
+
+    fn alike(&self, domain: &Domain, alike: &Alike<'_>, limit: usize) -> Option<Vec<MemoryId>> {
+        if !self.complete.load(Ordering::Acquire) {
+            return None;
+        }
+        let part = self.domain(domain);
+        Some(part.map_or_else(Vec::new, |part| part.read().alike(alike, limit)))
     }
 
     fn progress(&self) -> IndexProgress {

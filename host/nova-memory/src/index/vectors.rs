@@ -10,6 +10,8 @@ const EXACT_MAX: usize = 20_000;
 const RESCORED: usize = 1000;
 /// Vectors that tell the mean and the spread of all scores.
 const SAMPLE: usize = 2048;
+/// Sums that are made side by side.
+const LANES: usize = 16;
 const NONE: u32 = u32::MAX;
 
 /// Vectors of one model.
@@ -94,21 +96,62 @@ impl Vectors {
         (place != NONE).then(|| self.at(query, place as usize))
     }
 
+    #[inline(always)]
     fn at(&self, query: &VectorQuery, place: usize) -> f32 {
         let from = place * self.dimensions;
         let bytes = &self.bytes[from..from + self.dimensions];
-        // Eight sums side by side, so that the compiler can use the machine's vectors.
-        let mut sums = [0.0f32; 8];
-        let (chunks, rest) = bytes.as_chunks::<8>();
-        let (numbers, numbers_rest) = query.numbers.as_chunks::<8>();
+        // Sums side by side, so that the compiler can use the machine's vectors.
+        let mut sums = [0.0f32; LANES];
+        let (chunks, rest) = bytes.as_chunks::<LANES>();
+        let (numbers, numbers_rest) = query.numbers.as_chunks::<LANES>();
         for (b, q) in chunks.iter().zip(numbers) {
-            for i in 0..8 {
+            for i in 0..LANES {
                 sums[i] += f32::from(b[i]) * q[i];
             }
         }
         let tail = rest.iter().zip(numbers_rest);
         let tail: f32 = tail.map(|(b, q)| f32::from(*b) * q).sum();
         (sums.iter().sum::<f32>() + tail) * self.scales[place]
+    }
+
+    /// The cosines at these places, by the best instructions that the machine has.
+    fn cosines(&self, query: &VectorQuery, places: &[u32]) -> Vec<f32> {
+        let mut cosines = vec![0.0; places.len()];
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (cosine, place) in cosines.iter_mut().zip(places) {
+                    *cosine = self.at(query, *place as usize);
+                }
+            },
+        );
+        cosines
+    }
+
+    /// In how many bits each vector differs from the query's.
+    fn distances(&self, query: &VectorQuery) -> Vec<u16> {
+        let mut distances = vec![0; self.documents.len()];
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || match query.bits.as_slice() {
+                // The bundled model's length, unrolled.
+                [a, b, c, d] => {
+                    let vectors = self.bits.as_chunks::<4>().0;
+                    for (distance, [e, f, g, h]) in distances.iter_mut().zip(vectors) {
+                        let (first, last) = (differ(*a, *e) + differ(*b, *f), differ(*d, *h));
+                        *distance = (first + differ(*c, *g) + last) as u16;
+                    }
+                }
+                bits => {
+                    let vectors = self.bits.chunks_exact(bits.len().max(1));
+                    for (distance, vector) in distances.iter_mut().zip(vectors) {
+                        let pairs = vector.iter().zip(bits);
+                        *distance = pairs.map(|(a, b)| differ(*a, *b)).sum::<u32>() as u16;
+                    }
+                }
+            },
+        );
+        distances
     }
 
     /// The best documents that pass, and how all that pass are spread.
@@ -118,45 +161,32 @@ impl Vectors {
         pass: impl Fn(u32) -> bool,
         limit: usize,
     ) -> VectorScores {
-        let passing = || {
-            let places = self.documents.iter().enumerate();
-            places.filter(|(place, document)| {
-                // A vector that was replaced has left its place.
-                self.places[**document as usize] as usize == *place && pass(**document)
-            })
+        let passing = (0..self.documents.len() as u32).filter(|place| {
+            let document = self.documents[*place as usize];
+            // A vector that was replaced has left its place.
+            self.places[document as usize] == *place && pass(document)
+        });
+        let scored = |places: &[u32]| -> Vec<(u32, f32)> {
+            let documents = places.iter().map(|place| self.documents[*place as usize]);
+            documents.zip(self.cosines(query, places)).collect()
         };
         if self.documents.len() <= EXACT_MAX {
-            let scored: Vec<(u32, f32)> = passing()
-                .map(|(place, document)| (*document, self.at(query, place)))
-                .collect();
+            let places: Vec<u32> = passing.collect();
+            let scored = scored(&places);
             return finish(scored.iter().map(|(_, s)| *s), scored.clone(), limit);
         }
-        let words = self.words();
-        let near: Vec<(u32, u32)> = passing()
-            .map(|(place, _)| {
-                let bits = &self.bits[place * words..(place + 1) * words];
-                let differ = bits.iter().zip(&query.bits);
-                let distance: u32 = differ.map(|(a, b)| (a ^ b).count_ones()).sum();
-                (distance, place as u32)
-            })
-            .collect();
+        let distances = self.distances(query);
+        let near: Vec<u32> = passing.collect();
         let wanted = RESCORED.max(4 * limit).min(near.len());
-        let bound = nth_distance(&near, wanted, self.dimensions);
-        let scored: Vec<(u32, f32)> = near
-            .iter()
-            .filter(|(distance, _)| *distance <= bound)
-            .map(|(_, place)| {
-                let place = *place as usize;
-                (self.documents[place], self.at(query, place))
-            })
+        let bound = nth_distance(&near, &distances, wanted, self.dimensions);
+        let nearest = near.iter().copied();
+        let nearest: Vec<u32> = nearest
+            .filter(|place| distances[*place as usize] <= bound)
             .collect();
         let step = (near.len() / SAMPLE).max(1);
-        let sample = near.iter().step_by(step);
-        finish(
-            sample.map(|(_, place)| self.at(query, *place as usize)),
-            scored,
-            limit,
-        )
+        let sample: Vec<u32> = near.iter().copied().step_by(step).collect();
+        let spread = self.cosines(query, &sample);
+        finish(spread.into_iter(), scored(&nearest), limit)
     }
 
     /// Drops documents without a new number and gives the others theirs.
@@ -183,20 +213,25 @@ impl Vectors {
     }
 }
 
-/// The distance within which `wanted` vectors lie.
-fn nth_distance(near: &[(u32, u32)], wanted: usize, most: usize) -> u32 {
+#[inline(always)]
+fn differ(a: u64, b: u64) -> u32 {
+    (a ^ b).count_ones()
+}
+
+/// The distance within which `wanted` of the places lie.
+fn nth_distance(near: &[u32], distances: &[u16], wanted: usize, most: usize) -> u16 {
     let mut counts = vec![0usize; most + 65];
-    for (distance, _) in near {
-        counts[*distance as usize] += 1;
+    for place in near {
+        counts[distances[*place as usize] as usize] += 1;
     }
     let mut seen = 0;
     for (distance, count) in counts.iter().enumerate() {
         seen += count;
         if seen >= wanted {
-            return distance as u32;
+            return distance as u16;
         }
     }
-    most as u32 + 64
+    u16::MAX
 }
 
 fn finish(

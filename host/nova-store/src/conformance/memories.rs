@@ -17,7 +17,7 @@ fn now() -> Timestamp {
     Timestamp::from_millis(NOW)
 }
 
-fn memory(home: &str, text: &str, metadata: Value) -> Memory {
+pub(crate) fn memory(home: &str, text: &str, metadata: Value) -> Memory {
     Memory {
         memory_id: MemoryId::generate(),
         domain: samples::domain(home),
@@ -280,12 +280,15 @@ pub async fn episodes_wait_for_consolidation(store: &Arc<dyn Datastore>) {
         &[a.clone(), memory("d", "b", json!({})), nobody, known],
     )
     .await;
-    let pending = read(store, |tx| tx.pending_episodes()).await;
+    let pending = read(store, |tx| tx.pending_episodes(100)).await;
     assert_eq!(pending.len(), 2);
     let ann: AgentId = "ann".parse().unwrap();
     let of_ann = pending.iter().find(|p| p.agent_id.as_ref() == Some(&ann));
     let of_ann = of_ann.unwrap();
     assert_eq!((of_ann.episodes, of_ann.importance), (2, 0.9));
+    let pending = read(store, |tx| tx.pending_episodes(1)).await;
+    let counts: Vec<u64> = pending.iter().map(|p| p.episodes).collect();
+    assert_eq!(counts, [1, 1], "counted no further");
     a.consolidated_at = Some(now());
     write(store, move |tx| tx.update_memory(&a)).await;
     let waiting = read(store, move |tx| {

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 
+use nova_core::Analyzer;
 use rusqlite::{Connection, Statement};
 
 use crate::error::StoreError;
@@ -13,14 +14,17 @@ use crate::error::StoreError;
 /// The statements of one connection, kept for as long as it is borrowed.
 pub(super) struct Kept<'c> {
     pub(super) conn: &'c Connection,
+    /// Makes the words of memories.
+    pub(super) analyzer: Analyzer,
     /// Few enough that looking at each is faster than hashing.
     statements: RefCell<Vec<(&'static str, Statement<'c>)>>,
 }
 
 impl<'c> Kept<'c> {
-    pub(super) fn new(conn: &'c Connection) -> Self {
+    pub(super) fn new(conn: &'c Connection, analyzer: Analyzer) -> Self {
         Self {
             conn,
+            analyzer,
             statements: RefCell::default(),
         }
     }

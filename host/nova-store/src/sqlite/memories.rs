@@ -1,13 +1,12 @@
 //! Memories: records, vectors, and their words in a full-text index of the same file.
 
-use nova_core::ports::{
-    MemoryFilter, MemoryUsage, MemoryVector, Page, PageRequest, PendingEpisodes, StoredMemory,
-};
+use nova_core::ports::{MemoryFilter, MemoryUsage, MemoryVector, Page, PageRequest, StoredMemory};
 use nova_core::{AgentId, Domain, Memory, MemoryId, MemoryLayer, Result, Timestamp};
 use rusqlite::{Row, ToSql, params};
 use uuid::Uuid;
 
 use super::columns::{Bytes16, Columns, int, json, ms};
+use super::memory_words;
 use super::tx::{Tx, missing};
 
 macro_rules! select {
@@ -243,42 +242,6 @@ pub(super) fn usage(tx: &Tx<'_, '_>, domain: &Domain) -> Result<MemoryUsage> {
     Ok(usage)
 }
 
-const PENDING: &str = "SELECT 0, domain, agent_id, count(*), max(importance), min(created_ms) FROM memories \
-                WHERE layer = 'episodic' AND consolidated_ms IS NULL GROUP BY domain, agent_id";
-
-pub(super) fn pending(tx: &Tx<'_, '_>) -> Result<Vec<PendingEpisodes>> {
-    tx.many(PENDING, (), |row| {
-        let mut c = Columns::of(row);
-        Ok(PendingEpisodes {
-            domain: c.name()?,
-            agent_id: c.name_opt()?,
-            episodes: c.count()?,
-            importance: c.get()?,
-            oldest: c.time()?,
-        })
-    })
-}
-
-pub(super) const WAITING: &str = select!(
-    "memories WHERE layer = 'episodic' AND consolidated_ms IS NULL AND domain = ? AND agent_id IS ? \
-         ORDER BY position LIMIT ?"
-);
-
-pub(super) fn waiting(
-    tx: &Tx<'_, '_>,
-    domain: &Domain,
-    agent: Option<&AgentId>,
-    limit: usize,
-) -> Result<Vec<StoredMemory>> {
-    let agent = agent.map(AgentId::as_str);
-    let rows = tx.many(
-        WAITING,
-        params![domain.as_str(), agent, int(limit as u64)?],
-        placed,
-    )?;
-    with_vectors(tx, rows)
-}
-
 fn id_of(row: &Row<'_>) -> rusqlite::Result<(Domain, MemoryId)> {
     let mut c = Columns::of(row);
     let id = c.uuid(MemoryId)?;
@@ -345,8 +308,7 @@ pub(super) fn insert(tx: &Tx<'_, '_>, memory: &Memory, content_hash: &[u8; 32]) 
             size,
         ],
     )?;
-    let text = "INSERT INTO memory_words (rowid, text) VALUES (?, ?)";
-    tx.run(text, params![position, memory.text()])?;
+    memory_words::insert(tx, position, &memory.text())?;
     let text = "INSERT INTO memory_usage (domain, layer, records, bytes) VALUES (?, ?, 1, ?) \
                 ON CONFLICT DO UPDATE SET records = records + 1, bytes = bytes + excluded.bytes";
     let params = params![memory.domain.as_str(), memory.layer.as_str(), size];
@@ -420,10 +382,7 @@ pub(super) fn delete(tx: &Tx<'_, '_>, domain: &Domain, id: MemoryId) -> Result<b
     let Some((position, layer, size)) = row else {
         return Ok(false);
     };
-    tx.run(
-        "DELETE FROM memory_words WHERE rowid = ?",
-        params![position],
-    )?;
+    memory_words::delete(tx, position)?;
     tx.run(
         "DELETE FROM memory_vectors WHERE memory = ?",
         params![position],

@@ -1,14 +1,86 @@
 //! Memories found by their words, in the full-text index.
+//!
+//! The index gets terms that the analyzer made, and cuts them at the spaces between them. It knows which analyzer that was:
+//! where another is chosen, everything is made anew, some records at a time.
 
-use nova_core::ports::{MemoryFilter, Words};
-use nova_core::{Domain, Memory, Result, Timestamp};
-use rusqlite::{Row, ToSql};
+use nova_core::ports::{MemoryFilter, Words, WordsProgress};
+use nova_core::{Analyzer, Domain, Memory, Result, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
-use super::memories::{COLUMNS, Conditions, from_row, select};
+use super::columns::int;
+use super::memories::{COLUMNS, Conditions, from_row, placed, select};
 use super::tx::Tx;
+use crate::error::StoreError;
 
 /// Words, or groups of words, of a query that are looked for; more are left out.
 const QUERY_TERMS_MAX: usize = 64;
+
+/// Notes the analyzer of a start; what another one made is thrown away, and due to be made anew.
+pub(super) fn adopt(connection: &mut Connection, analyzer: Analyzer) -> Result<(), StoreError> {
+    let tx = connection.transaction()?;
+    let made: Option<String> = tx
+        .query_row("SELECT analyzer FROM memory_words_made", (), |row| {
+            row.get(0)
+        })
+        .optional()?;
+    if made.as_deref() != Some(&analyzer.name()) {
+        tx.execute(
+            "INSERT INTO memory_words (memory_words) VALUES ('delete-all')",
+            (),
+        )?;
+        tx.execute(
+            "INSERT INTO memory_words_made (one, analyzer, done, until) \
+             SELECT 1, ?, 0, coalesce(max(position), 0) FROM memories WHERE true \
+             ON CONFLICT DO UPDATE SET analyzer = excluded.analyzer, done = 0, until = excluded.until",
+            params![analyzer.name()],
+        )?;
+    }
+    Ok(tx.commit()?)
+}
+
+pub(super) fn progress(tx: &Tx<'_, '_>) -> Result<WordsProgress> {
+    let text = "SELECT done, until FROM memory_words_made";
+    let progress = tx.one(text, (), |row| {
+        Ok(WordsProgress {
+            done: row.get(0)?,
+            until: row.get(1)?,
+        })
+    })?;
+    Ok(progress.unwrap_or_default())
+}
+
+/// Makes the words of the next records anew.
+pub(super) fn remake(tx: &Tx<'_, '_>, limit: usize) -> Result<WordsProgress> {
+    let WordsProgress { done, until } = progress(tx)?;
+    let text = select!("memories WHERE position > ? AND position <= ? ORDER BY position LIMIT ?");
+    let rows = tx.many(text, params![done, until, int(limit as u64)?], placed)?;
+    for (position, memory) in &rows {
+        insert(tx, *position, &memory.text())?;
+    }
+    let done = match rows.last() {
+        Some((last, _)) if rows.len() >= limit => *last,
+        _ => until,
+    };
+    tx.run("UPDATE memory_words_made SET done = ?", params![done])?;
+    Ok(WordsProgress { done, until })
+}
+
+pub(super) fn insert(tx: &Tx<'_, '_>, position: i64, text: &str) -> Result<()> {
+    let mut terms = String::with_capacity(text.len());
+    tx.analyzer.each(text, |term| {
+        terms.push_str(term);
+        terms.push(' ');
+    });
+    let text = "INSERT INTO memory_words (rowid, text) VALUES (?, ?)";
+    tx.run(text, params![position, terms])?;
+    Ok(())
+}
+
+pub(super) fn delete(tx: &Tx<'_, '_>, position: i64) -> Result<()> {
+    let text = "DELETE FROM memory_words WHERE rowid = ?";
+    tx.run(text, params![position])?;
+    Ok(())
+}
 
 pub(super) fn search(
     tx: &Tx<'_, '_>,
@@ -20,8 +92,8 @@ pub(super) fn search(
 ) -> Result<Vec<(Memory, f64)>> {
     // To rank is to read all that match; groups are looked for where most do not, and nobody ranks them.
     let (query, order) = match words {
-        Words::Any(text) => (any(text), "rank"),
-        Words::Groups(groups) => (any_group(groups), "memory_words.rowid"),
+        Words::Any(text) => (any(tx.analyzer, text), "rank"),
+        Words::Groups(groups) => (any_group(tx.analyzer, groups), "memory_words.rowid"),
     };
     let Some(query) = query else {
         return Ok(Vec::new());
@@ -42,25 +114,30 @@ pub(super) fn search(
 }
 
 /// The words of a text as a query: one of them must occur.
-fn any(text: &str) -> Option<String> {
-    let terms: Vec<String> = terms(text).take(QUERY_TERMS_MAX).collect();
+fn any(analyzer: Analyzer, text: &str) -> Option<String> {
+    let terms = analyzer.query(text);
+    let terms: Vec<String> = terms
+        .iter()
+        .take(QUERY_TERMS_MAX)
+        .map(|t| quoted(t))
+        .collect();
     (!terms.is_empty()).then(|| terms.join(" OR "))
 }
 
 /// Groups of words as a query: all of one group must occur.
-fn any_group(groups: &[Vec<String>]) -> Option<String> {
+fn any_group(analyzer: Analyzer, groups: &[Vec<String>]) -> Option<String> {
     let groups = groups.iter().filter_map(|group| {
-        let terms: Vec<String> = group.iter().flat_map(|word| terms(word)).collect();
+        let terms = group.iter().flat_map(|word| analyzer.terms(word));
+        let terms: Vec<String> = terms.map(|t| quoted(&t)).collect();
         (!terms.is_empty()).then(|| format!("({})", terms.join(" AND ")))
     });
     let groups: Vec<String> = groups.take(QUERY_TERMS_MAX).collect();
     (!groups.is_empty()).then(|| groups.join(" OR "))
 }
 
-fn terms(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|w| !w.is_empty())
-        .map(|w| format!("\"{w}\""))
+/// A term has only letters and digits.
+fn quoted(term: &str) -> String {
+    format!("\"{term}\"")
 }
 
 #[cfg(test)]
@@ -69,13 +146,11 @@ mod tests {
 
     #[test]
     fn any_text_is_a_query() {
-        assert_eq!(
-            any("what's \"new\"?").as_deref(),
-            Some("\"what\" OR \"s\" OR \"new\"")
-        );
+        let any = |text| any(Analyzer::default(), text);
+        assert_eq!(any("what's \"new\"?").as_deref(), Some("\"new\" OR \"s\""));
         assert_eq!(
             any("AND NOT NEAR( *").as_deref(),
-            Some("\"AND\" OR \"NOT\" OR \"NEAR\"")
+            Some("\"near\" OR \"not\"")
         );
         assert_eq!(any("?!"), None);
     }
@@ -86,9 +161,10 @@ mod tests {
             vec!["isn't".to_owned(), "OR".to_owned()],
             vec!["?".to_owned()],
         ];
+        let any_group = |groups: &[Vec<String>]| any_group(Analyzer::default(), groups);
         assert_eq!(
             any_group(&groups).as_deref(),
-            Some("(\"isn\" AND \"t\" AND \"OR\")")
+            Some("(\"isn\" AND \"t\" AND \"or\")")
         );
         assert_eq!(any_group(&[]), None);
     }

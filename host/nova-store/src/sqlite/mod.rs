@@ -16,6 +16,7 @@ mod leases;
 mod listing;
 mod memories;
 mod memory_part;
+mod memory_pending;
 mod memory_words;
 mod open;
 mod readers;
@@ -27,6 +28,7 @@ mod tasks;
 mod tests;
 mod tx;
 mod tx_alerts;
+mod tx_memories;
 mod writer;
 
 use std::path::PathBuf;
@@ -35,7 +37,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nova_core::ports::{Datastore, EventFeed, NowJob, ReadCost, ReadJob, WriteJob};
-use nova_core::{Backoff, Error, Result};
+use nova_core::{Analyzer, Backoff, Error, Result};
 
 use self::readers::Readers;
 use self::writer::{Work, Writer};
@@ -57,6 +59,9 @@ pub struct SqliteConfig {
     pub batch_max: usize,
     /// How a write begins again that finds the file locked by another process.
     pub retry: Backoff,
+    /// Makes the words of memories: those that another one made are made anew. None = they are left as they are,
+    /// for who only looks at a file.
+    pub analyzer: Option<Analyzer>,
 }
 
 impl SqliteConfig {
@@ -94,13 +99,16 @@ impl SqliteDatastore {
     /// that a newer Nova has written.
     pub fn open(config: SqliteConfig) -> Result<Self, StoreError> {
         config.check()?;
-        let connection = open::writer(&config.path)?;
+        let mut connection = open::writer(&config.path)?;
+        if let Some(analyzer) = config.analyzer {
+            memory_words::adopt(&mut connection, analyzer)?;
+        }
         let readers = (0..config.readers)
             .map(|_| open::reader(&config.path))
             .collect::<Result<Vec<_>, _>>()?;
         writer::describe_metrics();
         let feed = EventFeed::default();
-        let readers = Arc::new(Readers::new(readers));
+        let readers = Arc::new(Readers::new(readers, config.analyzer.unwrap_or_default()));
         let writer = Writer::start(
             connection,
             config.queue_len,

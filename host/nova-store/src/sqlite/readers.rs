@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nova_core::ports::{NowJob, ReadJob, ReadTx};
-use nova_core::{Error, Result};
+use nova_core::{Analyzer, Error, Result};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
@@ -42,6 +42,8 @@ pub(super) struct Readers {
     count: u32,
     /// How long a read waits for its turn before it is refused.
     patience: Duration,
+    /// Makes the words of memories, here and at the writer.
+    pub(super) analyzer: Analyzer,
 }
 
 /// A connection, and how many commits its open transaction shows; none = it has none.
@@ -73,7 +75,7 @@ impl Reader {
 }
 
 impl Readers {
-    pub(super) fn new(connections: Vec<Connection>) -> Self {
+    pub(super) fn new(connections: Vec<Connection>, analyzer: Analyzer) -> Self {
         let count = connections.len();
         let idle = connections.into_iter().map(|connection| Reader {
             connection,
@@ -87,6 +89,7 @@ impl Readers {
             scans: Arc::new(Semaphore::new(count.saturating_sub(1).max(1))),
             count: u32::try_from(count).unwrap_or(u32::MAX),
             patience: READER_WAIT,
+            analyzer,
         }
     }
 
@@ -197,8 +200,8 @@ impl Lease {
         let reader = self.reader.as_mut().ok_or_else(closed)?;
         reader.show(commits)?;
         // Nothing of a job survives its panic but the connection, whose transaction ends.
-        let connection = &reader.connection;
-        match catch_unwind(AssertUnwindSafe(|| job(&Tx::reading(connection)))) {
+        let tx = Tx::reading(&reader.connection, self.readers.analyzer);
+        match catch_unwind(AssertUnwindSafe(|| job(&tx))) {
             Ok(outcome) => outcome,
             Err(panic) => {
                 reader.release()?;
@@ -249,7 +252,7 @@ mod tests {
 
     fn pool(count: usize) -> Arc<Readers> {
         let connections = (0..count).map(|_| Connection::open_in_memory().unwrap());
-        let readers = Readers::new(connections.collect());
+        let readers = Readers::new(connections.collect(), Analyzer::default());
         Arc::new(Readers {
             patience: Duration::from_millis(20),
             ..readers

@@ -25,6 +25,7 @@ const STEPS: &[&str] = &[
     STEP_IDEMPOTENCY,
     STEP_ALERTS,
     STEP_VECTOR_MODELS,
+    STEP_WORDS_MADE,
 ];
 
 /// Refuses a database of another program or of a newer Nova, before anything is changed.
@@ -443,4 +444,16 @@ CREATE TABLE deliveries (
 /// So that counting the vectors of a model reads no vector.
 const STEP_VECTOR_MODELS: &str = "
 CREATE INDEX memory_vectors_by_model ON memory_vectors (model);
+";
+
+/// Terms come ready-made and are cut at spaces: which analyzer made them is kept, and those from before are made anew.
+const STEP_WORDS_MADE: &str = "
+DROP TABLE memory_words;
+CREATE VIRTUAL TABLE memory_words USING fts5 (text, content = '', contentless_delete = 1, tokenize = 'ascii');
+CREATE TABLE memory_words_made (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    analyzer TEXT NOT NULL,
+    done INTEGER NOT NULL,               -- positions up to here are made
+    until INTEGER NOT NULL               -- of positions up to here
+) STRICT;
 ";

@@ -5,22 +5,19 @@ use std::cell::{Cell, RefCell};
 
 use nova_core::ports::{
     AllocationFilter, IdempotencyReads, IdempotencyRecord, IdempotencyWrites, LeaseReads,
-    LeaseWrites, MemoryFilter, MemoryPart, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites,
-    Page, PageRequest, PendingEpisodes, ReadTx, RouteReads, RouteWrites, StoredMemory, TaskFilter,
-    Words, WriteTx,
+    LeaseWrites, Page, PageRequest, ReadTx, RouteReads, RouteWrites, TaskFilter, WriteTx,
 };
 use nova_core::strategy::route::StoredRoute;
 use nova_core::{
-    Agent, AgentId, Allocation, AllocationId, ApiKey, Domain, Event, Flow, FlowId, FlowStatus,
-    KeyId, Lease, LeaseId, Memory, MemoryId, MemoryLayer, NewEvent, Resource, ResourceId, Result,
-    Role, RoleName, Task, TaskId, TaskStatus, Timestamp, Transition,
+    Agent, AgentId, Allocation, AllocationId, Analyzer, ApiKey, Domain, Event, Flow, FlowId,
+    FlowStatus, KeyId, Lease, LeaseId, NewEvent, Resource, ResourceId, Result, Role, RoleName,
+    Task, TaskId, TaskStatus, Timestamp, Transition,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement};
 
 use super::kept::Kept;
 use super::{
-    agents, allocations, events, flows, idempotency, keys, leases, memories, memory_part,
-    memory_words, resources, strategies, tasks,
+    agents, allocations, events, flows, idempotency, keys, leases, resources, strategies, tasks,
 };
 use crate::error::{StoreError, sql};
 
@@ -39,16 +36,19 @@ pub(super) struct Tx<'k, 'c> {
     conn: &'c Connection,
     /// The writer's statements; a reader has none and asks the driver's cache.
     kept: Option<&'k Kept<'c>>,
+    /// Makes the words of memories.
+    pub(super) analyzer: Analyzer,
     pub(super) last_task: Cell<Option<LastTask>>,
     /// What the job has appended, in order.
     events: RefCell<Vec<Event>>,
 }
 
 impl<'k, 'c> Tx<'k, 'c> {
-    pub(super) fn reading(conn: &'c Connection) -> Self {
+    pub(super) fn reading(conn: &'c Connection, analyzer: Analyzer) -> Self {
         Self {
             conn,
             kept: None,
+            analyzer,
             last_task: Cell::new(None),
             events: RefCell::default(),
         }
@@ -58,6 +58,7 @@ impl<'k, 'c> Tx<'k, 'c> {
         Self {
             conn: kept.conn,
             kept: Some(kept),
+            analyzer: kept.analyzer,
             last_task: Cell::new(None),
             events: RefCell::default(),
         }
@@ -312,123 +313,6 @@ impl WriteTx for Tx<'_, '_> {
     }
     fn append_daemon_event(&mut self, at: Timestamp, event: &NewEvent) -> Result<u64> {
         events::append(self, None, at, event)
-    }
-}
-
-impl MemoryReads for Tx<'_, '_> {
-    fn memory(&self, domain: &Domain, id: MemoryId) -> Result<Option<Memory>> {
-        memories::get(self, domain, id)
-    }
-    fn memories_of(&self, domain: &Domain, ids: &[MemoryId]) -> Result<Vec<Memory>> {
-        memories::of_ids(self, domain, ids)
-    }
-    fn memories(
-        &self,
-        domain: &Domain,
-        filter: &MemoryFilter,
-        now: Timestamp,
-        page: PageRequest,
-    ) -> Result<Page<Memory>> {
-        memories::list(self, domain, filter, now, page)
-    }
-    fn memory_by_content(
-        &self,
-        domain: &Domain,
-        agent: Option<&AgentId>,
-        layer: MemoryLayer,
-        content_hash: &[u8; 32],
-        since: Timestamp,
-    ) -> Result<Option<Memory>> {
-        memories::by_content(self, domain, agent, layer, content_hash, since)
-    }
-    fn keyword_search(
-        &self,
-        domain: &Domain,
-        words: Words<'_>,
-        filter: &MemoryFilter,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<(Memory, f64)>> {
-        memory_words::search(self, domain, words, filter, now, limit)
-    }
-    fn memories_after(&self, position: i64, limit: usize) -> Result<Vec<StoredMemory>> {
-        memories::after(self, position, limit)
-    }
-    fn memories_in(
-        &self,
-        domain: &Domain,
-        of: &MemoryPart,
-        now: Timestamp,
-        position: i64,
-        limit: usize,
-    ) -> Result<Vec<StoredMemory>> {
-        memory_part::of_domain(self, domain, of, now, position, limit)
-    }
-    fn memory_exists(&self, id: MemoryId) -> Result<bool> {
-        memory_part::exists(self, id)
-    }
-    fn memories_without_vector(
-        &self,
-        model: &str,
-        position: i64,
-        limit: usize,
-    ) -> Result<Vec<(i64, Memory)>> {
-        memories::without_vector(self, model, position, limit)
-    }
-    fn vector_coverage(&self, model: &str) -> Result<(u64, u64)> {
-        memories::coverage(self, model)
-    }
-    fn memory_usage(&self, domain: &Domain) -> Result<MemoryUsage> {
-        memories::usage(self, domain)
-    }
-    fn pending_episodes(&self) -> Result<Vec<PendingEpisodes>> {
-        memories::pending(self)
-    }
-    fn waiting_episodes(
-        &self,
-        domain: &Domain,
-        agent: Option<&AgentId>,
-        limit: usize,
-    ) -> Result<Vec<StoredMemory>> {
-        memories::waiting(self, domain, agent, limit)
-    }
-    fn expired_memories(&self, now: Timestamp, limit: usize) -> Result<Vec<(Domain, MemoryId)>> {
-        memories::expired(self, now, limit)
-    }
-    fn retired_episodes(
-        &self,
-        before: Timestamp,
-        importance_below: f64,
-        limit: usize,
-    ) -> Result<Vec<(Domain, MemoryId)>> {
-        memories::retired(self, before, importance_below, limit)
-    }
-}
-
-impl MemoryWrites for Tx<'_, '_> {
-    fn insert_memory(&mut self, memory: &Memory, content_hash: &[u8; 32]) -> Result<i64> {
-        memories::insert(self, memory, content_hash)
-    }
-    fn update_memory(&mut self, memory: &Memory) -> Result<()> {
-        memories::update(self, memory)
-    }
-    fn touch_memory(
-        &mut self,
-        domain: &Domain,
-        id: MemoryId,
-        accesses: u64,
-        at: Timestamp,
-    ) -> Result<()> {
-        memories::touch(self, domain, id, accesses, at)
-    }
-    fn put_memory_vector(&mut self, id: MemoryId, vector: &MemoryVector) -> Result<()> {
-        memories::put_vector(self, id, vector)
-    }
-    fn delete_other_vectors(&mut self, model: &str, limit: usize) -> Result<u64> {
-        memory_part::delete_other_vectors(self, model, limit)
-    }
-    fn delete_memory(&mut self, domain: &Domain, id: MemoryId) -> Result<bool> {
-        memories::delete(self, domain, id)
     }
 }
 

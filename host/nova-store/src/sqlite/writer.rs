@@ -138,7 +138,7 @@ fn serve(
     readers: &Readers,
 ) {
     let mut batch = Vec::with_capacity(batch_max);
-    let kept = Kept::new(&connection);
+    let kept = Kept::new(&connection, readers.analyzer);
     while queue.blocking_recv_many(&mut batch, batch_max) > 0 {
         gauge!("nova_store_queue_jobs").decrement(batch.len() as f64);
         histogram!("nova_store_batch_jobs").record(batch.len() as f64);

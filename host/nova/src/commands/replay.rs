@@ -118,6 +118,7 @@ async fn compare(args: &ReplayArgs, config: &Config) -> Result<Report> {
         queue_len: 1,
         batch_max: 1,
         retry: alerts::backoff(&config.retry),
+        analyzer: None,
     })
     .context("cannot open the datastore")?;
     let store: Arc<dyn Datastore> = Arc::new(store);

@@ -322,6 +322,7 @@ impl Config {
                 "memory.embedding_url and memory.embedding_model belong together; one of them is empty"
             );
         }
+        crate::memory::analyzer(memory)?;
         let units = [
             ("memory.recency_floor", memory.recency_floor),
             ("memory.importance_weight", memory.importance_weight),

@@ -10,22 +10,29 @@
 //! Knowledge that another statement takes the place of ends (`valid_to`) and is kept. Episodes are
 //! never removed here.
 
-use std::collections::BTreeMap;
+//!
+//! What an episode is compared with is looked up before the job begins, in the index in memory: the writer waits for no search.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::MemoryService;
+use super::consolidate_batch::{Batch, CANDIDATES, Changed, Prepared};
 use super::statement::Statement;
-use crate::domain::{AgentId, Domain, Memory, MemoryId, MemoryLayer, NewMemory, Timestamp};
-use crate::error::Result;
-use crate::ports::{MemoryFilter, MemoryVector, PendingEpisodes, StoredMemory, Words, WriteTx};
+use crate::domain::{AgentId, Domain, MemoryId, MemoryLayer};
+use crate::error::{Error, Result};
+use crate::ports::{Alike, DatastoreExt, PendingEpisodes, ReadCost, StoredMemory};
 
 /// Episodes of one write job.
-const BATCH: usize = 25;
-/// Candidates looked at for each episode and layer.
-const CANDIDATES: usize = 50;
-/// Sources that one record names at most; further ones are counted only.
-const PROVENANCE_MAX: usize = 1000;
+pub(super) const BATCH: usize = 25;
+/// Episodes of one agent in one turn of the background: one agent's many keep nobody waiting.
+const TURN_MAX: u64 = 1000;
+/// Episodes of one request; the background goes on with the rest.
+const REQUEST_MAX: u64 = 10_000;
+/// Waiting episodes of one agent that are counted at least.
+const COUNTED_MIN: usize = 100;
 
 /// What a consolidation did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
@@ -40,6 +47,8 @@ pub struct Consolidation {
     pub reinforced: u64,
     /// Knowledge whose place another took.
     pub superseded: u64,
+    /// Episodes that still wait, at least so many.
+    pub waiting: u64,
 }
 
 impl Consolidation {
@@ -54,27 +63,37 @@ impl Consolidation {
 
 impl MemoryService {
     /// Consolidates the episodes that wait in a domain, of one agent or of all, whether or not
-    /// they are due.
+    /// they are due; at most some thousands at once.
     ///
     /// # Errors
-    /// As the datastore's; what was written before stays.
+    /// As the datastore's; what was written before stays. [`Error::Unavailable`] while the datastore's words are
+    /// made anew and the index is not complete either.
     pub async fn consolidate(
         &self,
         domain: &Domain,
         agent: Option<&AgentId>,
     ) -> Result<Consolidation> {
-        let pending = self.pending().await?;
-        let wanted = pending
-            .into_iter()
-            .filter(|p| p.domain == *domain)
-            .filter(|p| agent.is_none() || p.agent_id.as_ref() == agent);
-        self.consolidate_all(wanted.collect()).await
+        let wanted = |p: &PendingEpisodes| {
+            p.domain == *domain && (agent.is_none() || p.agent_id.as_ref() == agent)
+        };
+        let mut pending = self.pending().await?;
+        pending.retain(wanted);
+        let mut total = Consolidation::default();
+        for of in &pending {
+            let left = REQUEST_MAX - total.episodes.min(REQUEST_MAX);
+            total.add(self.consolidate_some(of, left).await?);
+        }
+        let mut rest = self.pending().await?;
+        rest.retain(wanted);
+        total.waiting = rest.iter().map(|p| p.episodes).sum();
+        Ok(total)
     }
 
-    /// Consolidates what is due everywhere: enough episodes, an important one, or an old one.
+    /// Consolidates what is due everywhere: enough episodes, an important one, or an old one. Of each agent some at a
+    /// time; [`Consolidation::waiting`] says whether more is due.
     ///
     /// # Errors
-    /// As the datastore's.
+    /// As [`MemoryService::consolidate`].
     pub async fn consolidate_due(&self) -> Result<Consolidation> {
         let (config, now) = (self.ports.config.memory, self.ports.clock.now());
         let mut pending = self.pending().await?;
@@ -83,59 +102,58 @@ impl MemoryService {
                 || p.importance >= config.consolidate_importance
                 || now.since_s(p.oldest) >= config.consolidate_after_s
         });
-        self.consolidate_all(pending).await
+        let mut total = Consolidation::default();
+        for of in &pending {
+            let done = self.consolidate_some(of, TURN_MAX).await?;
+            total.add(done);
+            if done.episodes >= TURN_MAX {
+                total.waiting += 1;
+            }
+        }
+        Ok(total)
     }
 
     async fn pending(&self) -> Result<Vec<PendingEpisodes>> {
-        use crate::ports::{DatastoreExt, ReadCost};
+        let due = usize::try_from(self.ports.config.memory.consolidate_episodes);
+        let counted = due.unwrap_or(usize::MAX).max(COUNTED_MIN);
         self.ports
             .store
-            .read(ReadCost::Scan, |tx| tx.pending_episodes())
+            .read(ReadCost::Scan, move |tx| tx.pending_episodes(counted))
             .await
     }
 
-    async fn consolidate_all(&self, pending: Vec<PendingEpisodes>) -> Result<Consolidation> {
+    /// Consolidates one agent's episodes, batch by batch, until so many are done or none waits.
+    async fn consolidate_some(&self, of: &PendingEpisodes, most: u64) -> Result<Consolidation> {
         let _turn = self.consolidating.lock().await;
         let mut total = Consolidation::default();
-        for PendingEpisodes {
-            domain, agent_id, ..
-        } in pending
-        {
-            loop {
-                let done = self.batch(&domain, agent_id.as_ref()).await?;
-                total.add(done);
-                if done.episodes < BATCH as u64 {
-                    break;
-                }
+        while total.episodes < most {
+            let done = self.batch(&of.domain, of.agent_id.as_ref()).await?;
+            total.add(done);
+            if done.episodes < BATCH as u64 {
+                break;
             }
         }
         Ok(total)
     }
 
     async fn batch(&self, domain: &Domain, agent: Option<&AgentId>) -> Result<Consolidation> {
+        let prepared = self.prepare(domain, agent).await?;
         let config = self.ports.config.memory;
         let (of, agent) = (domain.clone(), agent.cloned());
         let (done, changed) = self
             .ports
             .write(move |tx, now| {
                 let waiting = tx.waiting_episodes(&of, agent.as_ref(), BATCH)?;
-                let mut batch = Batch {
-                    tx,
-                    domain: &of,
-                    agent: agent.as_ref(),
-                    now,
-                    important: config.consolidate_importance,
-                    done: Consolidation::default(),
-                    changed: BTreeMap::new(),
-                };
+                let important = config.consolidate_importance;
+                let mut batch = Batch::new(tx, &of, agent.as_ref(), now, important, &prepared);
                 for episode in waiting {
                     batch.take(episode)?;
                 }
-                Ok((batch.done, batch.changed))
+                Ok(batch.finish())
             })
             .await?;
         let index = &self.ports.memory.index;
-        for Changed { memory, vectors } in changed.into_values() {
+        for Changed { memory, vectors } in changed {
             match memory.merged_into {
                 Some(_) => index.remove(domain, memory.memory_id),
                 None => index.put(&memory, &vectors),
@@ -143,163 +161,65 @@ impl MemoryService {
         }
         Ok(done)
     }
-}
 
-/// A record that the batch has written, with the vectors that are new.
-struct Changed {
-    memory: Memory,
-    vectors: Vec<MemoryVector>,
-}
-
-struct Batch<'a> {
-    tx: &'a mut dyn WriteTx,
-    domain: &'a Domain,
-    agent: Option<&'a AgentId>,
-    now: Timestamp,
-    /// Importance from which one episode is knowledge.
-    important: f64,
-    done: Consolidation,
-    /// What the index must hear of after the commit.
-    changed: BTreeMap<MemoryId, Changed>,
-}
-
-impl Batch<'_> {
-    fn take(&mut self, mut episode: StoredMemory) -> Result<()> {
-        self.done.episodes += 1;
-        let statement = Statement::of(&episode.memory);
-        let marks = statement.marks();
-        let known = self.known(&episode.memory, &statement, &marks)?;
-        let id = episode.memory.memory_id;
-        let earlier = self.candidates(MemoryLayer::Episodic, Words::Groups(&marks), id)?;
-        let same = |of: &Memory| Statement::of(of).same_as(&statement);
-        let twin = earlier
-            .into_iter()
-            .find(|e| e.consolidated_at.is_some() && same(e));
-        if let Some(knowledge) = known.iter().find(|k| same(k)) {
-            self.reinforce(knowledge.clone(), &episode.memory)?;
-        } else if let Some(twin) = &twin {
-            self.promote(&episode, &statement, &known, &[twin.memory_id])?;
-        } else if episode.memory.importance >= self.important {
-            self.promote(&episode, &statement, &known, &[])?;
-        }
-        episode.memory.consolidated_at = Some(self.now);
-        if let Some(twin) = twin {
-            episode.memory.merged_into = Some(twin.memory_id);
-            self.done.merged += 1;
-        }
-        self.write(episode.memory)
-    }
-
-    /// Writes a record that was there.
-    fn write(&mut self, memory: Memory) -> Result<()> {
-        self.tx.update_memory(&memory)?;
-        match self.changed.get_mut(&memory.memory_id) {
-            Some(changed) => changed.memory = memory,
-            None => {
-                let vectors = Vec::new();
-                let id = memory.memory_id;
-                self.changed.insert(id, Changed { memory, vectors });
-            }
-        }
-        Ok(())
-    }
-
-    /// The agent's knowledge that says the same as an episode, or whose place it may take.
-    fn known(
+    /// Looks up what the next episodes are to be compared with; of none where the index is not complete, and then
+    /// the datastore is searched. One consolidation runs at a time, so that what is found stays true but for what
+    /// clients forget meanwhile.
+    async fn prepare(
         &self,
-        episode: &Memory,
-        statement: &Statement,
-        marks: &[Vec<String>],
-    ) -> Result<Vec<Memory>> {
-        let layer = MemoryLayer::Semantic;
-        if statement.names_fact() {
-            // The fact stands in the metadata; what was said of it may be worded in any way.
-            let text: String = episode.text().chars().take(1000).collect();
-            return self.candidates(layer, Words::Any(&text), episode.memory_id);
-        }
-        let mut groups = marks.to_vec();
-        groups.extend(statement.subject().cloned());
-        self.candidates(layer, Words::Groups(&groups), episode.memory_id)
-    }
-
-    /// The agent's records of a layer that have the words.
-    fn candidates(
-        &self,
-        layer: MemoryLayer,
-        words: Words<'_>,
-        not: MemoryId,
-    ) -> Result<Vec<Memory>> {
-        let filter = MemoryFilter {
-            layer: Some(layer),
-            agent_id: self.agent.cloned(),
-            ..MemoryFilter::default()
-        };
-        let found =
-            self.tx
-                .keyword_search(self.domain, words, &filter, self.now, CANDIDATES + 1)?;
-        // An agent's statements are its own: nobody's are compared with nobody's.
-        Ok(found
-            .into_iter()
-            .map(|(memory, _)| memory)
-            .filter(|m| m.memory_id != not && m.agent_id.as_ref() == self.agent)
-            .collect())
-    }
-
-    fn reinforce(&mut self, mut knowledge: Memory, episode: &Memory) -> Result<()> {
-        knowledge.occurrences += 1;
-        knowledge.importance = knowledge.importance.max(episode.importance);
-        if knowledge.provenance.len() < PROVENANCE_MAX {
-            knowledge.provenance.push(episode.memory_id);
-        }
-        self.done.reinforced += 1;
-        self.write(knowledge)
-    }
-
-    fn promote(
-        &mut self,
-        episode: &StoredMemory,
-        statement: &Statement,
-        known: &[Memory],
-        sources: &[MemoryId],
-    ) -> Result<()> {
-        let said = &episode.memory;
-        let new = NewMemory {
-            content: said.content.clone(),
-            layer: MemoryLayer::Semantic,
-            importance: said.importance,
-            agent_id: said.agent_id.clone(),
-            context: said.context.clone(),
-            metadata: said.metadata.clone(),
-            embedding: None,
-            ttl_s: None,
-            at: Some(said.created_at),
-            identity: None,
-        };
-        let hash = super::store::content_hash(&new);
-        let mut knowledge = super::store::record(self.domain.clone(), new, self.now);
-        knowledge.provenance = sources.iter().copied().chain([said.memory_id]).collect();
-        knowledge.occurrences = knowledge.provenance.len() as u64;
-        for old in known {
-            if statement.supersedes(&Statement::of(old)) {
-                self.supersede(old.clone(), knowledge.valid_from)?;
+        domain: &Domain,
+        agent: Option<&AgentId>,
+    ) -> Result<HashMap<MemoryId, Prepared>> {
+        let index = Arc::clone(&self.ports.memory.index);
+        if !index.progress().complete {
+            if !self.words_progress().await?.is_complete() {
+                let message = "the words of memories are being indexed anew";
+                return Err(Error::unavailable(message, 5));
             }
+            return Ok(HashMap::new());
         }
-        self.tx.insert_memory(&knowledge, &hash)?;
-        for vector in &episode.vectors {
-            self.tx.put_memory_vector(knowledge.memory_id, vector)?;
-        }
-        self.done.promoted += 1;
-        let changed = Changed {
-            memory: knowledge,
-            vectors: episode.vectors.clone(),
+        let (of, agent) = (domain.clone(), agent.cloned());
+        let waiting: Vec<StoredMemory> = self
+            .ports
+            .store
+            .read(ReadCost::Scan, {
+                let (of, agent) = (of.clone(), agent.clone());
+                move |tx| tx.waiting_episodes(&of, agent.as_ref(), BATCH)
+            })
+            .await?;
+        let now = self.ports.clock.now();
+        let look = move || {
+            let mut prepared = HashMap::with_capacity(waiting.len());
+            for StoredMemory { memory, .. } in waiting {
+                let statement = Statement::of(&memory);
+                let (marks, mut groups) = (statement.marks(), statement.marks());
+                groups.extend(statement.subject().cloned());
+                let alike = |layer, groups, fact| {
+                    let agent = agent.as_ref();
+                    let alike = Alike {
+                        layer,
+                        agent,
+                        now,
+                        groups,
+                        fact,
+                    };
+                    index.alike(&of, &alike, CANDIDATES + 1)
+                };
+                let knowledge = alike(MemoryLayer::Semantic, &groups, statement.fact());
+                let episodes = alike(MemoryLayer::Episodic, &marks, None);
+                if let (Some(knowledge), Some(mut episodes)) = (knowledge, episodes) {
+                    episodes.retain(|id| *id != memory.memory_id);
+                    let found = Prepared {
+                        knowledge,
+                        episodes,
+                    };
+                    prepared.insert(memory.memory_id, found);
+                }
+            }
+            prepared
         };
-        self.changed.insert(changed.memory.memory_id, changed);
-        Ok(())
-    }
-
-    fn supersede(&mut self, mut old: Memory, at: Timestamp) -> Result<()> {
-        old.valid_to = Some(at.max(old.valid_from));
-        self.done.superseded += 1;
-        self.write(old)
+        tokio::task::spawn_blocking(look)
+            .await
+            .map_err(Error::service)
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::domain::{Domain, Memory, MemoryId};
 use crate::error::{Error, Result};
-use crate::ports::{Embedder, Hit, IndexProgress, IndexQuery, MemoryIndex, MemoryVector};
+use crate::ports::{Alike, Embedder, Hit, IndexProgress, IndexQuery, MemoryIndex, MemoryVector};
 
 /// Makes no vectors.
 pub(super) struct NoEmbedder;
@@ -37,6 +37,10 @@ impl MemoryIndex for NoIndex {
 
     async fn search(&self, _domain: &Domain, _query: IndexQuery) -> Result<Vec<Hit>> {
         Ok(Vec::new())
+    }
+
+    fn alike(&self, _domain: &Domain, _to: &Alike<'_>, _limit: usize) -> Option<Vec<MemoryId>> {
+        None
     }
 
     fn progress(&self) -> IndexProgress {

@@ -1,16 +1,19 @@
 //! The index's beginning, and vectors that come later.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::MemoryService;
 use crate::domain::Memory;
-use crate::error::Result;
-use crate::ports::{DatastoreExt, MemoryVector, ReadCost, StoredMemory};
+use crate::error::{Error, Result};
+use crate::ports::{DatastoreExt, MemoryVector, ReadCost, StoredMemory, WordsProgress};
 
 /// Records read at a time while the index is built.
 const LOAD_BATCH: usize = 2000;
 /// Texts embedded at a time.
 const EMBED_BATCH: usize = 64;
+/// Records whose words are made anew in one transaction.
+const WORDS_BATCH: usize = 200;
 /// Vectors of other models removed in one transaction.
 const STALE_BATCH: usize = 1000;
 
@@ -48,29 +51,71 @@ impl MemoryService {
     /// # Errors
     /// As the datastore's; the index stays incomplete then.
     pub async fn load(&self) -> Result<u64> {
-        let (mut position, mut count) = (0, 0);
-        loop {
-            let batch: Vec<StoredMemory> = self
-                .ports
-                .store
-                .read(ReadCost::Scan, move |tx| {
-                    tx.memories_after(position, LOAD_BATCH)
-                })
-                .await?;
-            let Some(last) = batch.last() else { break };
-            position = last.position;
+        let progress = self.words_progress().await?;
+        *self.words.lock() = progress;
+        let mut count = 0;
+        let mut batch = self.after(0).await?;
+        while let Some(last) = batch.last().map(|stored| stored.position) {
             count += batch.len() as u64;
-            for StoredMemory {
-                memory, vectors, ..
-            } in batch
-            {
-                if memory.merged_into.is_none() {
-                    self.ports.memory.index.restore(&memory, &vectors);
+            let index = Arc::clone(&self.ports.memory.index);
+            let restore = move || {
+                for StoredMemory {
+                    memory, vectors, ..
+                } in batch
+                {
+                    if memory.merged_into.is_none() {
+                        index.restore(&memory, &vectors);
+                    }
                 }
-            }
+            };
+            // The next records are read while these are taken in.
+            let (next, restored) =
+                tokio::join!(self.after(last), tokio::task::spawn_blocking(restore));
+            restored.map_err(Error::service)?;
+            batch = next?;
         }
         self.ports.memory.index.mark_complete();
         Ok(count)
+    }
+
+    async fn after(&self, position: i64) -> Result<Vec<StoredMemory>> {
+        self.ports
+            .store
+            .read(ReadCost::Scan, move |tx| {
+                tx.memories_after(position, LOAD_BATCH)
+            })
+            .await
+    }
+
+    /// Makes the datastore's words of the next records anew, where another analyzer made them. Gives how far that is;
+    /// resumes by itself after a restart.
+    ///
+    /// # Errors
+    /// As the datastore's.
+    pub async fn remake_words(&self) -> Result<WordsProgress> {
+        let progress = match self.words_progress().await? {
+            complete if complete.is_complete() => complete,
+            _ => {
+                self.ports
+                    .write(|tx, _| tx.remake_words(WORDS_BATCH))
+                    .await?
+            }
+        };
+        *self.words.lock() = progress;
+        Ok(progress)
+    }
+
+    /// How far the datastore's words are.
+    pub(super) async fn words_progress(&self) -> Result<WordsProgress> {
+        self.ports
+            .store
+            .read(ReadCost::Point, |tx| tx.words_progress())
+            .await
+    }
+
+    /// How far the datastore's words were when the background looked.
+    pub(crate) fn words_seen(&self) -> WordsProgress {
+        *self.words.lock()
     }
 
     /// Makes vectors for memories that have none of the present model: those of a slow provider, and all

@@ -5,6 +5,7 @@
 //! sees every write that was answered.
 
 mod consolidate;
+mod consolidate_batch;
 mod fallback;
 mod load;
 mod search;
@@ -30,6 +31,7 @@ use crate::domain::{Domain, Memory, MemoryId};
 use crate::error::{Error, Result};
 use crate::ports::{
     DatastoreExt, MemoryFilter, MemoryPorts, MemoryUsage, Page, PageRequest, Ranking, ReadCost,
+    WordsProgress,
 };
 
 /// What memory needs to know; each field's default is the daemon's.
@@ -93,6 +95,8 @@ pub struct MemoryService {
     embedded_to: AtomicI64,
     /// How far the present model's vectors were when the background looked.
     progress: Mutex<EmbeddingProgress>,
+    /// How far the datastore's words were when the background looked.
+    words: Mutex<WordsProgress>,
     /// One consolidation at a time.
     consolidating: tokio::sync::Mutex<()>,
 }
@@ -104,6 +108,7 @@ impl MemoryService {
             embedded_to: AtomicI64::new(0),
             touched: Mutex::default(),
             progress: Mutex::default(),
+            words: Mutex::default(),
             consolidating: tokio::sync::Mutex::default(),
         }
     }

@@ -72,8 +72,12 @@ impl MemoryService {
         let ranking = self.ports.config.memory.ranking;
         let complete = self.ports.memory.index.progress().complete;
         if !complete && text.is_some() {
-            let degraded = (mode != SearchMode::Keyword)
-                .then_some("the index is being built; only words are searched");
+            let degraded = if !self.words_seen().is_complete() {
+                Some("the index is being built, and words are made anew; some are not found yet")
+            } else {
+                (mode != SearchMode::Keyword)
+                    .then_some("the index is being built; only words are searched")
+            };
             let matches = self
                 .by_words(domain, text.unwrap_or_default(), filter, limit)
                 .await?;

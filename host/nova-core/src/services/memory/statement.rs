@@ -93,9 +93,9 @@ impl Statement {
         self.stem.as_ref()
     }
 
-    /// Whether it names the fact that it states.
-    pub(super) fn names_fact(&self) -> bool {
-        self.fact.is_some()
+    /// The fact that it states, where its metadata names it.
+    pub(super) fn fact(&self) -> Option<&str> {
+        self.fact.as_deref()
     }
 
     /// Whether both say the same.

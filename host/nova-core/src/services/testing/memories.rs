@@ -7,7 +7,7 @@ use crate::domain::{AgentId, Domain, Memory, MemoryId, MemoryLayer, Timestamp};
 use crate::error::{Error, Result};
 use crate::ports::{
     CLIENT_MODEL, MemoryFilter, MemoryPart, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites,
-    Page, PageRequest, PendingEpisodes, StoredMemory, Words,
+    Page, PageRequest, PendingEpisodes, StoredMemory, Words, WordsProgress,
 };
 
 /// A memory with what the datastore keeps beside it.
@@ -197,7 +197,7 @@ impl MemoryReads for State {
         Ok(usage)
     }
 
-    fn pending_episodes(&self) -> Result<Vec<PendingEpisodes>> {
+    fn pending_episodes(&self, counted: usize) -> Result<Vec<PendingEpisodes>> {
         let mut pending: BTreeMap<(Domain, Option<AgentId>), PendingEpisodes> = BTreeMap::new();
         for row in self.memories.all(MemoryRow::waits) {
             let m = row.memory;
@@ -210,11 +210,18 @@ impl MemoryReads for State {
                     importance: 0.0,
                     oldest: m.created_at,
                 });
+            if of.episodes >= counted as u64 {
+                continue;
+            }
             of.episodes += 1;
             of.importance = of.importance.max(m.importance);
             of.oldest = of.oldest.min(m.created_at);
         }
         Ok(pending.into_values().collect())
+    }
+
+    fn words_progress(&self) -> Result<WordsProgress> {
+        Ok(WordsProgress::default())
     }
 
     fn waiting_episodes(
@@ -317,6 +324,11 @@ impl MemoryWrites for State {
         }
         Ok(gone)
     }
+
+    fn remake_words(&mut self, _limit: usize) -> Result<WordsProgress> {
+        self.words_progress()
+    }
+
     fn delete_memory(&mut self, domain: &Domain, id: MemoryId) -> Result<bool> {
         if self.memory(domain, id)?.is_none() {
             return Ok(false);

@@ -86,7 +86,10 @@ async fn a_full_queue_refuses_and_loses_nothing() {
 
 /// A datastore with this writer, which begins again as told, and one reader.
 fn over(writer: Connection, path: &Path, retry: Backoff) -> Arc<dyn Datastore> {
-    let readers = Arc::new(Readers::new(vec![open::reader(path).unwrap()]));
+    let readers = Arc::new(Readers::new(
+        vec![open::reader(path).unwrap()],
+        Analyzer::default(),
+    ));
     let feed = EventFeed::default();
     let writer = Writer::start(writer, 100, 10, retry, feed.clone(), Arc::clone(&readers)).unwrap();
     Arc::new(SqliteDatastore {

@@ -4,6 +4,7 @@
 mod faults;
 mod files;
 mod plans;
+mod words;
 
 use std::path::Path;
 
@@ -21,6 +22,7 @@ fn config(folder: &Path) -> SqliteConfig {
         queue_len: 1000,
         batch_max: 512,
         retry: Backoff::default(),
+        analyzer: Some(Analyzer::default()),
     }
 }
 

@@ -1,0 +1,230 @@
+//! One batch of a consolidation: what one write job concludes from one agent's episodes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::consolidate::Consolidation;
+use super::statement::Statement;
+use crate::domain::{AgentId, Domain, Memory, MemoryId, MemoryLayer, NewMemory, Timestamp};
+use crate::error::Result;
+use crate::ports::{MemoryFilter, MemoryVector, StoredMemory, Words, WriteTx};
+
+/// Candidates looked at for each episode and layer.
+pub(super) const CANDIDATES: usize = 50;
+/// Sources that one record names at most; further ones are counted only.
+const PROVENANCE_MAX: usize = 1000;
+
+/// A record that the batch has written, with the vectors that are new.
+pub(super) struct Changed {
+    pub(super) memory: Memory,
+    pub(super) vectors: Vec<MemoryVector>,
+}
+
+/// What an episode is to be compared with, as found before the batch.
+pub(super) struct Prepared {
+    /// Knowledge that may say the same, or whose place it may take.
+    pub(super) knowledge: Vec<MemoryId>,
+    /// Episodes that may say the same.
+    pub(super) episodes: Vec<MemoryId>,
+}
+
+/// One write job's consolidation of one agent's episodes.
+pub(super) struct Batch<'a> {
+    tx: &'a mut dyn WriteTx,
+    domain: &'a Domain,
+    agent: Option<&'a AgentId>,
+    now: Timestamp,
+    /// Importance from which one episode is knowledge.
+    important: f64,
+    prepared: &'a HashMap<MemoryId, Prepared>,
+    done: Consolidation,
+    /// What the index must hear of after the commit.
+    changed: BTreeMap<MemoryId, Changed>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(
+        tx: &'a mut dyn WriteTx,
+        domain: &'a Domain,
+        agent: Option<&'a AgentId>,
+        now: Timestamp,
+        important: f64,
+        prepared: &'a HashMap<MemoryId, Prepared>,
+    ) -> Self {
+        Self {
+            tx,
+            domain,
+            agent,
+            now,
+            important,
+            prepared,
+            done: Consolidation::default(),
+            changed: BTreeMap::new(),
+        }
+    }
+
+    /// What was done, and what the index must hear of after the commit.
+    pub(super) fn finish(self) -> (Consolidation, Vec<Changed>) {
+        (self.done, self.changed.into_values().collect())
+    }
+
+    pub(super) fn take(&mut self, mut episode: StoredMemory) -> Result<()> {
+        self.done.episodes += 1;
+        let statement = Statement::of(&episode.memory);
+        let id = episode.memory.memory_id;
+        let (known, earlier) = match self.prepared.get(&id) {
+            Some(found) => (
+                self.found(MemoryLayer::Semantic, &found.knowledge)?,
+                self.found(MemoryLayer::Episodic, &found.episodes)?,
+            ),
+            None => {
+                let marks = statement.marks();
+                let known = self.known(&episode.memory, &statement, &marks)?;
+                let words = Words::Groups(&marks);
+                (known, self.candidates(MemoryLayer::Episodic, words, id)?)
+            }
+        };
+        let same = |of: &Memory| Statement::of(of).same_as(&statement);
+        let twin = earlier
+            .into_iter()
+            .find(|e| e.consolidated_at.is_some() && same(e));
+        if let Some(knowledge) = known.iter().find(|k| same(k)) {
+            self.reinforce(knowledge.clone(), &episode.memory)?;
+        } else if let Some(twin) = &twin {
+            self.promote(&episode, &statement, &known, &[twin.memory_id])?;
+        } else if episode.memory.importance >= self.important {
+            self.promote(&episode, &statement, &known, &[])?;
+        }
+        episode.memory.consolidated_at = Some(self.now);
+        if let Some(twin) = twin {
+            episode.memory.merged_into = Some(twin.memory_id);
+            self.done.merged += 1;
+        }
+        self.write(episode.memory)
+    }
+
+    /// Writes a record that was there.
+    fn write(&mut self, memory: Memory) -> Result<()> {
+        self.tx.update_memory(&memory)?;
+        match self.changed.get_mut(&memory.memory_id) {
+            Some(changed) => changed.memory = memory,
+            None => {
+                let vectors = Vec::new();
+                let id = memory.memory_id;
+                self.changed.insert(id, Changed { memory, vectors });
+            }
+        }
+        Ok(())
+    }
+
+    /// The records found before, as they are now, and those of the batch itself.
+    fn found(&self, layer: MemoryLayer, ids: &[MemoryId]) -> Result<Vec<Memory>> {
+        let mut records = self.tx.memories_of(self.domain, ids)?;
+        let own = self.changed.values().map(|changed| &changed.memory);
+        records.extend(own.filter(|m| !ids.contains(&m.memory_id)).cloned());
+        let filter = MemoryFilter {
+            layer: Some(layer),
+            ..MemoryFilter::default()
+        };
+        records.retain(|m| m.agent_id.as_ref() == self.agent && filter.matches(m, self.now));
+        Ok(records)
+    }
+
+    /// The agent's knowledge that says the same as an episode, or whose place it may take.
+    fn known(
+        &self,
+        episode: &Memory,
+        statement: &Statement,
+        marks: &[Vec<String>],
+    ) -> Result<Vec<Memory>> {
+        let layer = MemoryLayer::Semantic;
+        if statement.fact().is_some() {
+            // The fact stands in the metadata; what was said of it may be worded in any way.
+            let text: String = episode.text().chars().take(1000).collect();
+            return self.candidates(layer, Words::Any(&text), episode.memory_id);
+        }
+        let mut groups = marks.to_vec();
+        groups.extend(statement.subject().cloned());
+        self.candidates(layer, Words::Groups(&groups), episode.memory_id)
+    }
+
+    /// The agent's records of a layer that have the words.
+    fn candidates(
+        &self,
+        layer: MemoryLayer,
+        words: Words<'_>,
+        not: MemoryId,
+    ) -> Result<Vec<Memory>> {
+        let filter = MemoryFilter {
+            layer: Some(layer),
+            agent_id: self.agent.cloned(),
+            ..MemoryFilter::default()
+        };
+        let found =
+            self.tx
+                .keyword_search(self.domain, words, &filter, self.now, CANDIDATES + 1)?;
+        // An agent's statements are its own: nobody's are compared with nobody's.
+        Ok(found
+            .into_iter()
+            .map(|(memory, _)| memory)
+            .filter(|m| m.memory_id != not && m.agent_id.as_ref() == self.agent)
+            .collect())
+    }
+
+    fn reinforce(&mut self, mut knowledge: Memory, episode: &Memory) -> Result<()> {
+        knowledge.occurrences += 1;
+        knowledge.importance = knowledge.importance.max(episode.importance);
+        if knowledge.provenance.len() < PROVENANCE_MAX {
+            knowledge.provenance.push(episode.memory_id);
+        }
+        self.done.reinforced += 1;
+        self.write(knowledge)
+    }
+
+    fn promote(
+        &mut self,
+        episode: &StoredMemory,
+        statement: &Statement,
+        known: &[Memory],
+        sources: &[MemoryId],
+    ) -> Result<()> {
+        let said = &episode.memory;
+        let new = NewMemory {
+            content: said.content.clone(),
+            layer: MemoryLayer::Semantic,
+            importance: said.importance,
+            agent_id: said.agent_id.clone(),
+            context: said.context.clone(),
+            metadata: said.metadata.clone(),
+            embedding: None,
+            ttl_s: None,
+            at: Some(said.created_at),
+            identity: None,
+        };
+        let hash = super::store::content_hash(&new);
+        let mut knowledge = super::store::record(self.domain.clone(), new, self.now);
+        knowledge.provenance = sources.iter().copied().chain([said.memory_id]).collect();
+        knowledge.occurrences = knowledge.provenance.len() as u64;
+        for old in known {
+            if statement.supersedes(&Statement::of(old)) {
+                self.supersede(old.clone(), knowledge.valid_from)?;
+            }
+        }
+        self.tx.insert_memory(&knowledge, &hash)?;
+        for vector in &episode.vectors {
+            self.tx.put_memory_vector(knowledge.memory_id, vector)?;
+        }
+        self.done.promoted += 1;
+        let changed = Changed {
+            memory: knowledge,
+            vectors: episode.vectors.clone(),
+        };
+        self.changed.insert(changed.memory.memory_id, changed);
+        Ok(())
+    }
+
+    fn supersede(&mut self, mut old: Memory, at: Timestamp) -> Result<()> {
+        old.valid_to = Some(at.max(old.valid_from));
+        self.done.superseded += 1;
+        self.write(old)
+    }
+}
