@@ -15,5 +15,6 @@ mod rollback;
 mod settings;
 mod shadow;
 mod signatures;
+mod summarizer;
 mod swap;
 mod transport;

@@ -116,17 +116,20 @@ impl Daemon {
 
     /// Resident memory in bytes.
     pub fn resident_bytes(&self) -> u64 {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// Resident memory of its own, without the pages of files that the kernel lends it, in bytes.
+    #[allow(dead_code, reason = "for the benchmarks")]
+    pub fn own_bytes(&self) -> u64 {
+        self.status_bytes("RssAnon:")
+    }
+
+    fn status_bytes(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find_map(|l| l.strip_prefix("VmRSS:"))
-            .unwrap();
-        line.trim()
-            .trim_end_matches(" kB")
-            .trim()
-            .parse::<u64>()
-            .unwrap()
-            * 1024
+        let line = status.lines().find_map(|l| l.strip_prefix(name)).unwrap();
+        let kilobytes = line.trim().trim_end_matches(" kB").trim();
+        kilobytes.parse::<u64>().unwrap() * 1024
     }
 
     /// Seconds of CPU that it has used, of all its threads.

@@ -1,109 +1,67 @@
 //! Vectors from a service that speaks OpenAI's `/v1/embeddings`.
 //!
 //! Never on a write's way: a memory is found by its words at once, and by its vector when the background has fetched
-//! it. What goes wrong for the moment is tried again with growing pauses; what is refused is not.
+//! it.
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use backon::{ExponentialBuilder, Retryable};
 use nova_core::ports::Embedder;
 use nova_core::{Error, Result};
 use serde_json::{Value, json};
+
+use crate::service::{Service, ServiceConfig};
 
 /// Seconds after which a client of Nova's may ask again.
 const RETRY_AFTER_S: u64 = 5;
 /// Largest answer of the service, in bytes.
 const ANSWER_MAX_BYTES: u64 = 256 << 20;
 
-/// Where the service is and how it is asked.
+/// Which model is asked, and how.
 #[derive(Clone, Debug)]
 pub struct RemoteConfig {
-    /// Its base, e.g. `https://host/v1`.
-    pub url: String,
+    /// Where.
+    pub service: ServiceConfig,
     /// The model's name there.
     pub model: String,
-    /// Its key; none = it wants none.
-    pub key: Option<String>,
     /// Numbers of a vector, where the model lets that be chosen; none = its own.
     pub dimensions: Option<usize>,
-    /// How long one request may take.
-    pub timeout: Duration,
     /// Texts of one request.
     pub batch_max: usize,
-    /// How often a request is sent at most.
-    pub attempts_max: usize,
-    /// The first pause between two attempts; each further one is twice as long.
-    pub pause: Duration,
 }
 
 /// A client of such a service.
 pub struct RemoteEmbedder {
     id: String,
-    config: RemoteConfig,
-    agent: ureq::Agent,
+    service: Service,
+    model: String,
+    dimensions: Option<usize>,
+    batch_max: usize,
     /// Numbers of the first vector that came: all must be alike.
     length: OnceLock<usize>,
-}
-
-/// Why a request failed, and whether it may succeed later.
-#[derive(Debug)]
-struct Failed {
-    reason: String,
-    transient: bool,
 }
 
 impl RemoteEmbedder {
     /// A client; nothing is sent yet.
     pub fn new(config: RemoteConfig) -> Self {
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(config.timeout))
-            .build()
-            .into();
         let id = match config.dimensions {
             Some(dimensions) => format!("{}@{dimensions}", config.model),
             None => config.model.clone(),
         };
         Self {
             id,
-            config,
-            agent,
+            service: Service::new(config.service, "embeddings", ANSWER_MAX_BYTES),
+            model: config.model,
+            dimensions: config.dimensions,
+            batch_max: config.batch_max,
             length: OnceLock::new(),
         }
     }
 
     async fn batch(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
-        let policy = ExponentialBuilder::default()
-            .with_min_delay(self.config.pause)
-            .with_max_times(self.config.attempts_max.saturating_sub(1))
-            .with_jitter();
         let count = texts.len();
-        let body = self.body(texts);
-        let ask = || async {
-            let (agent, config, body) = (self.agent.clone(), self.config.clone(), body.clone());
-            let asked = tokio::task::spawn_blocking(move || send(&agent, &config, &body));
-            asked.await.unwrap_or_else(|error| {
-                Err(Failed {
-                    reason: error.to_string(),
-                    transient: false,
-                })
-            })
-        };
-        let answer = ask
-            .retry(policy)
-            .when(|failed: &Failed| failed.transient)
-            .notify(|failed, pause| {
-                metrics::counter!("nova_retries_total", "of" => "embeddings").increment(1);
-                tracing::debug!(
-                    reason = failed.reason,
-                    pause_ms = pause.as_millis() as u64,
-                    "asked again for vectors"
-                );
-            })
-            .await
-            .map_err(|failed| self.unavailable(&failed.reason))?;
+        let answer = self.service.ask("/embeddings", self.body(texts)).await;
+        let answer = answer.map_err(|reason| self.unavailable(&reason))?;
         let vectors = read(&answer, count).map_err(|reason| self.unavailable(&reason))?;
         for vector in &vectors {
             let length = *self.length.get_or_init(|| vector.len());
@@ -121,9 +79,8 @@ impl RemoteEmbedder {
             .into_iter()
             .map(|t| if t.is_empty() { " ".to_owned() } else { t });
         let texts: Vec<String> = texts.collect();
-        let mut body =
-            json!({"input": texts, "model": self.config.model, "encoding_format": "float"});
-        if let (Some(dimensions), Some(map)) = (self.config.dimensions, body.as_object_mut()) {
+        let mut body = json!({"input": texts, "model": self.model, "encoding_format": "float"});
+        if let (Some(dimensions), Some(map)) = (self.dimensions, body.as_object_mut()) {
             map.insert("dimensions".to_owned(), dimensions.into());
         }
         body.to_string()
@@ -151,44 +108,11 @@ impl Embedder for RemoteEmbedder {
 
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
         let mut vectors = Vec::with_capacity(texts.len());
-        for batch in texts.chunks(self.config.batch_max.max(1)) {
+        for batch in texts.chunks(self.batch_max.max(1)) {
             vectors.extend(self.batch(batch.to_vec()).await?);
         }
         Ok(vectors)
     }
-}
-
-fn send(agent: &ureq::Agent, config: &RemoteConfig, body: &str) -> Result<Value, Failed> {
-    let url = format!("{}/embeddings", config.url.trim_end_matches('/'));
-    let mut request = agent.post(&url).header("Content-Type", "application/json");
-    if let Some(key) = &config.key {
-        request = request.header("Authorization", format!("Bearer {key}"));
-    }
-    let mut response = request.send(body).map_err(|error| Failed {
-        reason: error.to_string(),
-        transient: true,
-    })?;
-    let status = response.status().as_u16();
-    let text = response
-        .body_mut()
-        .with_config()
-        .limit(ANSWER_MAX_BYTES)
-        .read_to_string()
-        .map_err(|error| Failed {
-            reason: error.to_string(),
-            transient: true,
-        })?;
-    if !(200..300).contains(&status) {
-        let shown: String = text.chars().take(200).collect();
-        return Err(Failed {
-            reason: format!("status {status}: {shown}"),
-            transient: matches!(status, 408 | 409 | 425 | 429) || status >= 500,
-        });
-    }
-    serde_json::from_str(&text).map_err(|error| Failed {
-        reason: format!("no JSON: {error}"),
-        transient: false,
-    })
 }
 
 /// The vectors of an answer in the order of their texts, each of length 1.

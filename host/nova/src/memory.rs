@@ -7,12 +7,18 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use nova_core::Analyzer;
 use nova_core::analyzer::{Stemming, Tokenizer};
-use nova_core::ports::{Embedder, MemoryPorts, Ranking};
-use nova_core::services::{EmbeddingProgress, MemoryConfig, MemoryService, Services};
-use nova_memory::{Index, RemoteConfig, RemoteEmbedder, StaticEmbedder};
+use nova_core::ports::{Embedder, MemoryPorts, Ranking, Summarizer};
+use nova_core::services::{
+    EmbeddingProgress, MemoryConfig, MemoryService, Services, Summarized, SummarizerConfig,
+};
+use nova_memory::{
+    ChatConfig, ChatSummarizer, Index, RemoteConfig, RemoteEmbedder, ServiceConfig, StaticEmbedder,
+};
 
-use crate::config::Memory;
+use crate::config::{self, Memory};
 
+/// The first pause before a service is asked again.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Batches of vectors made in one turn: the rest waits for the next one.
 const EMBED_BATCHES: usize = 64;
 
@@ -32,7 +38,38 @@ pub(crate) fn parts(config: &Memory) -> Result<MemoryPorts> {
         embedder,
         previous,
         index: Arc::new(Index::new(analyzer(config)?)),
+        summarizer: summarizer(&config.summarizer)?,
     })
+}
+
+fn summarizer(config: &config::Summarizer) -> Result<Option<Arc<dyn Summarizer>>> {
+    if config.url.is_empty() {
+        return Ok(None);
+    }
+    let summarizer = ChatSummarizer::new(ChatConfig {
+        service: ServiceConfig {
+            url: config.url.clone(),
+            key: key("memory.summarizer.key_env", &config.key_env)?,
+            timeout: Duration::from_millis(config.timeout_ms),
+            attempts_max: config.attempts_max as usize,
+            pause: PAUSE,
+        },
+        model: config.model.clone(),
+        answer_max_tokens: config.answer_max_tokens,
+    });
+    Ok(Some(Arc::new(summarizer)))
+}
+
+/// A service's key out of the environment; none where no variable is named.
+fn key(setting: &str, variable: &str) -> Result<Option<String>> {
+    if variable.is_empty() {
+        return Ok(None);
+    }
+    let value = std::env::var(variable);
+    let value = value.with_context(|| {
+        format!("{setting} names the environment variable {variable}, which is not set")
+    })?;
+    Ok(Some(value))
 }
 
 /// What makes the words of memories.
@@ -72,23 +109,17 @@ fn local(folder: &str) -> Result<StaticEmbedder> {
 }
 
 fn remote(config: &Memory) -> Result<RemoteConfig> {
-    let key = match config.embedding_key_env.as_str() {
-        "" => None,
-        name => Some(std::env::var(name).with_context(|| {
-            format!(
-                "memory.embedding_key_env names the environment variable {name}, which is not set"
-            )
-        })?),
-    };
     Ok(RemoteConfig {
-        url: config.embedding_url.clone(),
+        service: ServiceConfig {
+            url: config.embedding_url.clone(),
+            key: key("memory.embedding_key_env", &config.embedding_key_env)?,
+            timeout: Duration::from_millis(config.embedding_timeout_ms),
+            attempts_max: config.embedding_attempts_max as usize,
+            pause: PAUSE,
+        },
         model: config.embedding_model.clone(),
-        key,
         dimensions: Some(config.embedding_dimensions as usize).filter(|d| *d > 0),
-        timeout: Duration::from_millis(config.embedding_timeout_ms),
         batch_max: config.embedding_batch_max as usize,
-        attempts_max: config.embedding_attempts_max as usize,
-        pause: Duration::from_millis(200),
     })
 }
 
@@ -112,6 +143,14 @@ pub(crate) fn config(config: &Memory) -> MemoryConfig {
         consolidate_after_s: config.consolidate_after_s,
         episode_retention_s: config.episode_retention_s,
         episode_keep_importance: config.episode_keep_importance,
+        summarizer: SummarizerConfig {
+            episodes_max: config.summarizer.episodes_max as usize,
+            input_max_bytes: usize::try_from(config.summarizer.input_max_bytes)
+                .unwrap_or(usize::MAX),
+            statements_max: config.summarizer.statements_max as usize,
+            statement_max_chars: config.summarizer.statement_max_chars as usize,
+            rounds_max: config.summarizer.rounds_max,
+        },
     }
 }
 
@@ -207,4 +246,34 @@ async fn make(memories: &MemoryService) -> nova_core::Result<u64> {
         }
     }
     Ok(made)
+}
+
+/// Asks the summarizer about what was consolidated, again and again; waits for as long as `pause` after it was asked in
+/// vain.
+pub(crate) async fn summarize(services: Services, every: Duration, pause: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    loop {
+        ticks.tick().await;
+        match services.memories.summarize_next().await {
+            Ok(None) => {}
+            Ok(Some(outcome)) => {
+                metrics::counter!("nova_memory_summaries_total", "outcome" => outcome.as_str())
+                    .increment(1);
+                match outcome {
+                    Summarized::Taken { promoted } => {
+                        metrics::counter!("nova_memory_summary_statements_total")
+                            .increment(promoted);
+                        // Perhaps more is due.
+                        ticks.reset_immediately();
+                    }
+                    Summarized::Unavailable | Summarized::Invalid => {
+                        tokio::time::sleep(pause).await;
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "memories could not be summarized; it is tried again");
+            }
+        }
+    }
 }

@@ -65,6 +65,9 @@ pub(crate) struct MemoryRecord {
     /// When it is forgotten.
     #[schema(value_type = Option<Time>)]
     expires_at: Option<Timestamp>,
+    /// The language model that drew it from its sources; null where it was stored, or the rules concluded it.
+    #[schema(example = "llama-3.1-8b", max_length = 200)]
+    summarized_by: Option<String>,
 }
 
 impl From<Memory> for MemoryRecord {
@@ -88,6 +91,7 @@ impl From<Memory> for MemoryRecord {
             created_at: memory.created_at,
             consolidated_at: memory.consolidated_at,
             expires_at: memory.expires_at,
+            summarized_by: memory.summarized_by,
         }
     }
 }

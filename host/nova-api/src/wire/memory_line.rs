@@ -83,6 +83,8 @@ pub(crate) struct MemoryLineIn {
     #[serde(default)]
     expires_at: Option<Timestamp>,
     #[serde(default)]
+    summarized_by: Option<String>,
+    #[serde(default)]
     embedding: Option<Vec<f32>>,
     #[serde(default)]
     #[serde(rename = "cursor")]
@@ -118,6 +120,7 @@ impl MemoryLineIn {
                 created_at,
                 consolidated_at: self.consolidated_at,
                 expires_at: self.expires_at,
+                summarized_by: self.summarized_by,
             },
             embedding: self.embedding,
         }

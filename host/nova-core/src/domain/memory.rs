@@ -15,6 +15,8 @@ pub const TEXT_MAX_BYTES: usize = 64 * 1024;
 pub const ATTRIBUTES_MAX_BYTES: usize = 16 * 1024;
 /// Longest vector that a client may bring, in numbers.
 pub const EMBEDDING_MAX_LEN: usize = 4096;
+/// Longest name of a model, in bytes.
+pub const MODEL_NAME_MAX_BYTES: usize = 200;
 /// Importance of a memory that states none.
 pub const IMPORTANCE_DEFAULT: f64 = 0.5;
 
@@ -95,6 +97,8 @@ pub struct Memory {
     pub consolidated_at: Option<Timestamp>,
     /// When it is forgotten.
     pub expires_at: Option<Timestamp>,
+    /// The language model that drew it from its sources; none = it was stored, or the rules concluded it.
+    pub summarized_by: Option<String>,
 }
 
 impl Memory {
@@ -233,6 +237,20 @@ pub(crate) fn check_unit(field: &str, value: f64) -> Result<()> {
     Err(Error::field(
         field,
         format!("{field} must be 0 to 1, got {value}"),
+    ))
+}
+
+/// Refuses a model's name that is empty or too long.
+pub(crate) fn check_model(field: &str, name: &str) -> Result<()> {
+    if (1..=MODEL_NAME_MAX_BYTES).contains(&name.len()) {
+        return Ok(());
+    }
+    Err(Error::field(
+        field,
+        format!(
+            "{field} must have 1 to {MODEL_NAME_MAX_BYTES} bytes, got {}",
+            name.len()
+        ),
     ))
 }
 

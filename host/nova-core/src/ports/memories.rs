@@ -193,6 +193,9 @@ pub trait MemoryReads {
         agent: Option<&AgentId>,
         limit: usize,
     ) -> Result<Vec<StoredMemory>>;
+    /// Episodes of one agent that wait for the summarizer, those first that it was asked about least, in order of
+    /// storing; at most `limit`.
+    fn due_summaries(&self, limit: usize) -> Result<Vec<Memory>>;
     /// Memories whose time is over, at most `limit`.
     fn expired_memories(&self, now: Timestamp, limit: usize) -> Result<Vec<(Domain, MemoryId)>>;
     /// Consolidated episodes older than a time and less important than a bound, at most `limit`.
@@ -222,6 +225,12 @@ pub trait MemoryWrites: MemoryReads {
     fn put_memory_vector(&mut self, id: MemoryId, vector: &MemoryVector) -> Result<()>;
     /// Removes vectors of models other than this one and [`CLIENT_MODEL`], at most `limit`; how many.
     fn delete_other_vectors(&mut self, model: &str, limit: usize) -> Result<u64>;
+    /// An episode waits for the summarizer from now on.
+    fn queue_summary(&mut self, id: MemoryId) -> Result<()>;
+    /// Episodes wait no longer; gives those that did.
+    fn settle_summaries(&mut self, ids: &[MemoryId]) -> Result<Vec<MemoryId>>;
+    /// The summarizer was asked about episodes in vain: those that it was asked about `rounds_max` times wait no longer.
+    fn fail_summaries(&mut self, ids: &[MemoryId], rounds_max: u32) -> Result<()>;
     /// Makes the words of the next memories anew, at most `limit`, where another analyzer made them.
     fn remake_words(&mut self, limit: usize) -> Result<WordsProgress>;
     /// Removes a memory with its vectors; whether there was one.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::memories::{MemoryFilter, MemoryVector};
+use super::summarizer::Summarizer;
 use crate::domain::{AgentId, Domain, Memory, MemoryId, MemoryLayer, Timestamp};
 use crate::error::Result;
 
@@ -211,4 +212,6 @@ pub struct MemoryPorts {
     pub previous: Option<Arc<dyn Embedder>>,
     /// Finds.
     pub index: Arc<dyn MemoryIndex>,
+    /// Draws statements from episodes after they were consolidated; none = the rules alone do.
+    pub summarizer: Option<Arc<dyn Summarizer>>,
 }

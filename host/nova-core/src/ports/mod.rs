@@ -11,6 +11,7 @@ pub mod memories;
 pub mod memory_index;
 pub mod runtime;
 pub mod strategies;
+pub mod summarizer;
 
 pub use alerts::{AlertReads, AlertWrites, Delivery, Notifier};
 pub use contest::{Candidate, Contender, Contests};
@@ -35,3 +36,4 @@ pub use memory_index::{
 };
 pub use runtime::{Call, Decided, PluginState, PluginStatus, Readiness, StrategyRuntime};
 pub use strategies::{RouteReads, RouteWrites};
+pub use summarizer::{Summarizer, SummaryDraft, SummaryEpisode, SummaryError};

@@ -65,7 +65,7 @@ pub use measure::{MEASUREMENTS_MAX, Measurement};
 pub use memory::{
     Consolidation, EMBED_TEXTS_MAX, EmbeddingProgress, Found, MATCHES_MAX, MemoryConfig,
     MemoryRecordIn, MemoryService, QUERY_MAX_BYTES, Remembered, SearchRequest, SearchResult,
-    TRANSFER_BATCH, Transferred,
+    Summarized, SummarizerConfig, TRANSFER_BATCH, Transferred,
 };
 pub use optimize::{
     Assignment, FlowFacts, ITERATIONS_MAX, OptimizeRequest, Optimized, TIME_BUDGET_DEFAULT_MS,

@@ -28,6 +28,7 @@ fn memory(text: &str, metadata: Value) -> Memory {
         created_at: now,
         consolidated_at: None,
         expires_at: None,
+        summarized_by: None,
     }
 }
 

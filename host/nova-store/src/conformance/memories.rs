@@ -37,6 +37,7 @@ pub(crate) fn memory(home: &str, text: &str, metadata: Value) -> Memory {
         created_at: now(),
         consolidated_at: None,
         expires_at: None,
+        summarized_by: None,
     }
 }
 
@@ -348,4 +349,52 @@ pub async fn the_overdue_are_found(store: &Arc<dyn Datastore>) {
     .await;
     let touched = read(store, move |tx| tx.memory(&samples::domain("d"), id)).await;
     assert_eq!(touched.unwrap().access_count, 2);
+}
+
+/// Episodes wait for the summarizer by agent, those first that it was asked about least, until it was asked often enough.
+pub async fn episodes_wait_for_the_summarizer(store: &Arc<dyn Datastore>) {
+    let ann = ["a", "b"].map(|text| memory("d", text, json!({})));
+    let bob = Memory {
+        agent_id: Some("bob".parse().unwrap()),
+        summarized_by: Some("model".to_owned()),
+        ..memory("d", "c", json!({}))
+    };
+    let (a, b, c) = (ann[0].memory_id, ann[1].memory_id, bob.memory_id);
+    add(store, &[ann[0].clone(), ann[1].clone(), bob.clone()]).await;
+    write(store, move |tx| {
+        [a, b, c, c]
+            .into_iter()
+            .try_for_each(|id| tx.queue_summary(id))
+    })
+    .await;
+    let due = || async {
+        let due = read(store, |tx| tx.due_summaries(10)).await;
+        due.iter().map(|m| m.memory_id).collect::<Vec<MemoryId>>()
+    };
+    assert_eq!(due().await, [a, b]);
+    let one = read(store, |tx| tx.due_summaries(1)).await;
+    assert_eq!(one, [ann[0].clone()]);
+    write(store, move |tx| tx.fail_summaries(&[a, b], 2)).await;
+    assert_eq!(due().await, [c], "the others were asked about already");
+    let kept = read(store, move |tx| tx.memory(&samples::domain("d"), c)).await;
+    assert_eq!(kept, Some(bob));
+    let settled = write(store, move |tx| {
+        tx.settle_summaries(&[c, MemoryId::generate()])
+    })
+    .await;
+    assert_eq!(settled, [c]);
+    assert!(
+        write(store, move |tx| tx.settle_summaries(&[c]))
+            .await
+            .is_empty()
+    );
+    assert_eq!(due().await, [a, b]);
+    write(store, move |tx| {
+        tx.delete_memory(&samples::domain("d"), a)?;
+        tx.fail_summaries(&[a, b], 3)
+    })
+    .await;
+    assert_eq!(due().await, [b]);
+    write(store, move |tx| tx.fail_summaries(&[b], 3)).await;
+    assert!(due().await.is_empty(), "often enough");
 }

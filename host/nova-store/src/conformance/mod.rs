@@ -66,7 +66,7 @@ macro_rules! conformance {
                 who_follows_before_the_commit_is_told;
             strategies: every_field_is_kept;
             memories: every_field_is_kept, words_find_what_passes, vectors_come_and_go, usage_follows, parts_are_read_in_order,
-                episodes_wait_for_consolidation, the_same_content_is_known, the_overdue_are_found;
+                episodes_wait_for_consolidation, episodes_wait_for_the_summarizer, the_same_content_is_known, the_overdue_are_found;
             idempotency: every_field_is_kept, the_newest_replaces, the_old_are_pruned;
             keys: every_field_is_kept, an_update_needs_its_record, a_use_is_kept_apart, roles_are_kept;
         );

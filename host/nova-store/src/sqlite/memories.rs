@@ -6,15 +6,15 @@ use rusqlite::{Row, ToSql, params};
 use uuid::Uuid;
 
 use super::columns::{Bytes16, Columns, int, json, ms};
-use super::memory_words;
 use super::tx::{Tx, missing};
+use super::{memory_summaries, memory_words};
 
 macro_rules! select {
     ($end:literal) => {
         concat!(
             "SELECT position, memory_id, domain, agent_id, layer, content, importance, context, metadata, provenance, \
              occurrences, merged_into, valid_from_ms, valid_to_ms, access_count, accessed_ms, created_ms, \
-             consolidated_ms, expires_ms FROM ",
+             consolidated_ms, expires_ms, summarized_by FROM ",
             $end
         )
     };
@@ -23,7 +23,7 @@ macro_rules! select {
 pub(super) use select;
 
 /// Columns of [`from_row`]; what a statement adds comes after them.
-pub(super) const COLUMNS: usize = 19;
+pub(super) const COLUMNS: usize = 20;
 
 pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Memory> {
     let mut c = Columns::of(row);
@@ -46,6 +46,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Memory> {
         created_at: c.time()?,
         consolidated_at: c.time_opt()?,
         expires_at: c.time_opt()?,
+        summarized_by: c.get()?,
     })
 }
 
@@ -281,8 +282,8 @@ pub(super) fn insert(tx: &Tx<'_, '_>, memory: &Memory, content_hash: &[u8; 32]) 
     let size = int((content.len() + context.len() + metadata.len()) as u64)?;
     let text = "INSERT INTO memories (memory_id, domain, agent_id, layer, content, importance, context, metadata, \
                 provenance, occurrences, merged_into, valid_from_ms, valid_to_ms, access_count, accessed_ms, \
-                created_ms, consolidated_ms, expires_ms, content_hash, size_bytes) \
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                created_ms, consolidated_ms, expires_ms, summarized_by, content_hash, size_bytes) \
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let position = tx.insert(
         text,
         params![
@@ -304,6 +305,7 @@ pub(super) fn insert(tx: &Tx<'_, '_>, memory: &Memory, content_hash: &[u8; 32]) 
             memory.created_at.millis(),
             ms(memory.consolidated_at),
             ms(memory.expires_at),
+            memory.summarized_by,
             content_hash,
             size,
         ],
@@ -383,6 +385,7 @@ pub(super) fn delete(tx: &Tx<'_, '_>, domain: &Domain, id: MemoryId) -> Result<b
         return Ok(false);
     };
     memory_words::delete(tx, position)?;
+    memory_summaries::delete(tx, position)?;
     tx.run(
         "DELETE FROM memory_vectors WHERE memory = ?",
         params![position],

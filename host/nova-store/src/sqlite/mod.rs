@@ -17,6 +17,7 @@ mod listing;
 mod memories;
 mod memory_part;
 mod memory_pending;
+mod memory_summaries;
 mod memory_words;
 mod open;
 mod readers;

@@ -26,6 +26,8 @@ const STEPS: &[&str] = &[
     STEP_ALERTS,
     STEP_VECTOR_MODELS,
     STEP_WORDS_MADE,
+    STEP_SUMMARIES,
+    STEP_VECTORS_IN_ROWS,
 ];
 
 /// Refuses a database of another program or of a newer Nova, before anything is changed.
@@ -456,4 +458,32 @@ CREATE TABLE memory_words_made (
     done INTEGER NOT NULL,               -- positions up to here are made
     until INTEGER NOT NULL               -- of positions up to here
 ) STRICT;
+";
+
+/// Episodes that wait for the summarizer, by the position of their memories.
+const STEP_SUMMARIES: &str = "
+ALTER TABLE memories ADD COLUMN summarized_by TEXT;
+CREATE TABLE memory_summaries_due (
+    memory INTEGER PRIMARY KEY,
+    domain TEXT NOT NULL,
+    agent_id TEXT,
+    asked INTEGER NOT NULL
+) STRICT;
+CREATE INDEX memory_summaries_by_round ON memory_summaries_due (asked);
+CREATE INDEX memory_summaries_by_agent ON memory_summaries_due (domain, agent_id, asked);
+";
+
+/// In a table by row, a vector of some hundred numbers shares its page with others; by its key it had one for itself.
+const STEP_VECTORS_IN_ROWS: &str = "
+DROP INDEX memory_vectors_by_model;
+ALTER TABLE memory_vectors RENAME TO memory_vectors_by_key;
+CREATE TABLE memory_vectors (
+    memory INTEGER NOT NULL REFERENCES memories (position),
+    model TEXT NOT NULL,
+    vector BLOB NOT NULL,                -- f32, little-endian
+    UNIQUE (memory, model)
+) STRICT;
+INSERT INTO memory_vectors SELECT memory, model, vector FROM memory_vectors_by_key ORDER BY memory, model;
+DROP TABLE memory_vectors_by_key;
+CREATE INDEX memory_vectors_by_model ON memory_vectors (model);
 ";

@@ -7,7 +7,7 @@ use nova_core::ports::{
 use nova_core::{AgentId, Domain, Memory, MemoryId, MemoryLayer, Result, Timestamp};
 
 use super::tx::Tx;
-use super::{memories, memory_part, memory_pending, memory_words};
+use super::{memories, memory_part, memory_pending, memory_summaries, memory_words};
 
 impl MemoryReads for Tx<'_, '_> {
     fn memory(&self, domain: &Domain, id: MemoryId) -> Result<Option<Memory>> {
@@ -89,6 +89,9 @@ impl MemoryReads for Tx<'_, '_> {
     ) -> Result<Vec<StoredMemory>> {
         memory_pending::waiting(self, domain, agent, limit)
     }
+    fn due_summaries(&self, limit: usize) -> Result<Vec<Memory>> {
+        memory_summaries::due(self, limit)
+    }
     fn expired_memories(&self, now: Timestamp, limit: usize) -> Result<Vec<(Domain, MemoryId)>> {
         memories::expired(self, now, limit)
     }
@@ -123,6 +126,15 @@ impl MemoryWrites for Tx<'_, '_> {
     }
     fn delete_other_vectors(&mut self, model: &str, limit: usize) -> Result<u64> {
         memory_part::delete_other_vectors(self, model, limit)
+    }
+    fn queue_summary(&mut self, id: MemoryId) -> Result<()> {
+        memory_summaries::queue(self, id)
+    }
+    fn settle_summaries(&mut self, ids: &[MemoryId]) -> Result<Vec<MemoryId>> {
+        memory_summaries::settle(self, ids)
+    }
+    fn fail_summaries(&mut self, ids: &[MemoryId], rounds_max: u32) -> Result<()> {
+        memory_summaries::fail(self, ids, rounds_max)
     }
     fn remake_words(&mut self, limit: usize) -> Result<WordsProgress> {
         memory_words::remake(self, limit)

@@ -113,6 +113,11 @@ async fn serve(
         parts.services.clone(),
         Duration::from_millis(config.memory.upkeep_interval_ms),
     ));
+    let summarizing = tokio::spawn(memory::summarize(
+        parts.services.clone(),
+        Duration::from_millis(config.memory.upkeep_interval_ms),
+        Duration::from_secs_f64(config.memory.summarizer.pause_s),
+    ));
     let sweeping = tokio::spawn(Parts::sweep_leases(
         parts.services.clone(),
         Duration::from_millis(config.leases.sweep_interval_ms),
@@ -162,6 +167,7 @@ async fn serve(
         hangup,
         upkeep,
         remembering,
+        summarizing,
         sweeping,
         tending,
         renewal,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Result, anyhow, bail};
 use nova_core::RateLimit;
+use nova_core::domain::memory::MODEL_NAME_MAX_BYTES;
 use nova_core::services::{REPLAY_DECISIONS_MAX, ROTATION_GRACE_MAX_S};
 use nova_runtime::Signers;
 
@@ -33,6 +34,7 @@ impl Config {
     pub(super) fn check(&self) -> Result<()> {
         self.listen()?;
         self.check_server()?;
+        let summarizer = &self.memory.summarizer;
         let at_least_one = [
             ("server.max_body_bytes", self.server.max_body_bytes),
             ("server.header_timeout_ms", self.server.header_timeout_ms),
@@ -112,6 +114,32 @@ impl Config {
                 self.memory.embedding_attempts_max.into(),
             ),
             ("memory.query_timeout_ms", self.memory.query_timeout_ms),
+            ("memory.summarizer.timeout_ms", summarizer.timeout_ms),
+            (
+                "memory.summarizer.attempts_max",
+                summarizer.attempts_max.into(),
+            ),
+            ("memory.summarizer.rounds_max", summarizer.rounds_max.into()),
+            (
+                "memory.summarizer.episodes_max",
+                summarizer.episodes_max.into(),
+            ),
+            (
+                "memory.summarizer.input_max_bytes",
+                summarizer.input_max_bytes,
+            ),
+            (
+                "memory.summarizer.answer_max_tokens",
+                summarizer.answer_max_tokens.into(),
+            ),
+            (
+                "memory.summarizer.statements_max",
+                summarizer.statements_max.into(),
+            ),
+            (
+                "memory.summarizer.statement_max_chars",
+                summarizer.statement_max_chars.into(),
+            ),
             (
                 "allocation.expire_interval_ms",
                 self.allocation.expire_interval_ms,
@@ -313,14 +341,38 @@ impl Config {
 
     fn check_memory(&self) -> Result<()> {
         let memory = &self.memory;
-        let url = memory.embedding_url.as_str();
-        if !(url.is_empty() || url.starts_with("http://") || url.starts_with("https://")) {
-            bail!("memory.embedding_url must begin with http:// or https://, got '{url}'");
+        let summarizer = &memory.summarizer;
+        for (url_key, url, model_key, model) in [
+            (
+                "memory.embedding_url",
+                &memory.embedding_url,
+                "memory.embedding_model",
+                &memory.embedding_model,
+            ),
+            (
+                "memory.summarizer.url",
+                &summarizer.url,
+                "memory.summarizer.model",
+                &summarizer.model,
+            ),
+        ] {
+            if !(url.is_empty() || url.starts_with("http://") || url.starts_with("https://")) {
+                bail!("{url_key} must begin with http:// or https://, got '{url}'");
+            }
+            if url.is_empty() != model.is_empty() {
+                bail!("{url_key} and {model_key} belong together; one of them is empty");
+            }
         }
-        if url.is_empty() != memory.embedding_model.is_empty() {
+        let (name, most) = (&summarizer.model, MODEL_NAME_MAX_BYTES);
+        if name.len() > most {
             bail!(
-                "memory.embedding_url and memory.embedding_model belong together; one of them is empty"
+                "memory.summarizer.model may have at most {most} bytes, got {}",
+                name.len()
             );
+        }
+        if !(0.0..=86_400.0).contains(&summarizer.pause_s) {
+            let got = summarizer.pause_s;
+            bail!("memory.summarizer.pause_s must be 0 to 86400, got {got}");
         }
         crate::memory::analyzer(memory)?;
         let units = [

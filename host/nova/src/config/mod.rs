@@ -18,7 +18,9 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use alerts::{Alerts, Retry};
 pub(crate) use effective::{Effective, as_toml};
-pub(crate) use model::{Config, Gate, Journal, LogFormat, Memory, Telemetry, WebSocket};
+pub(crate) use model::{
+    Config, Gate, Journal, LogFormat, Memory, Summarizer, Telemetry, WebSocket,
+};
 pub(crate) use sources::Overrides;
 
 /// What `SIGHUP` takes over; every other key needs a restart.

@@ -199,6 +199,22 @@ section!(Memory {
     consolidate_after_s: f64 = 300.0,
     episode_retention_s: f64 = f64::INFINITY,
     episode_keep_importance: f64 = 0.8,
+    summarizer: Summarizer = Summarizer::default(),
+});
+
+section!(Summarizer {
+    url: String = String::new(),
+    model: String = String::new(),
+    key_env: String = String::new(),
+    timeout_ms: u64 = 30_000,
+    attempts_max: u32 = 3,
+    rounds_max: u32 = 3,
+    pause_s: f64 = 60.0,
+    episodes_max: u32 = 25,
+    input_max_bytes: u64 = 32 * 1024,
+    answer_max_tokens: u32 = 2048,
+    statements_max: u32 = 10,
+    statement_max_chars: u32 = 400,
 });
 
 section!(WebSocket {

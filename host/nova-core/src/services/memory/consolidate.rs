@@ -138,14 +138,15 @@ impl MemoryService {
 
     async fn batch(&self, domain: &Domain, agent: Option<&AgentId>) -> Result<Consolidation> {
         let prepared = self.prepare(domain, agent).await?;
-        let config = self.ports.config.memory;
+        let important = self.ports.config.memory.consolidate_importance;
+        let summarized = self.ports.memory.summarizer.is_some();
         let (of, agent) = (domain.clone(), agent.cloned());
         let (done, changed) = self
             .ports
             .write(move |tx, now| {
                 let waiting = tx.waiting_episodes(&of, agent.as_ref(), BATCH)?;
-                let important = config.consolidate_importance;
-                let mut batch = Batch::new(tx, &of, agent.as_ref(), now, important, &prepared);
+                let mut batch = Batch::new(tx, &of, agent.as_ref(), now, &prepared);
+                (batch.important, batch.summarized) = (important, summarized);
                 for episode in waiting {
                     batch.take(episode)?;
                 }

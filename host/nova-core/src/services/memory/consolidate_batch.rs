@@ -34,7 +34,9 @@ pub(super) struct Batch<'a> {
     agent: Option<&'a AgentId>,
     now: Timestamp,
     /// Importance from which one episode is knowledge.
-    important: f64,
+    pub(super) important: f64,
+    /// Whether the episodes wait for the summarizer then.
+    pub(super) summarized: bool,
     prepared: &'a HashMap<MemoryId, Prepared>,
     done: Consolidation,
     /// What the index must hear of after the commit.
@@ -47,7 +49,6 @@ impl<'a> Batch<'a> {
         domain: &'a Domain,
         agent: Option<&'a AgentId>,
         now: Timestamp,
-        important: f64,
         prepared: &'a HashMap<MemoryId, Prepared>,
     ) -> Self {
         Self {
@@ -55,7 +56,8 @@ impl<'a> Batch<'a> {
             domain,
             agent,
             now,
-            important,
+            important: f64::INFINITY,
+            summarized: false,
             prepared,
             done: Consolidation::default(),
             changed: BTreeMap::new(),
@@ -98,6 +100,8 @@ impl<'a> Batch<'a> {
         if let Some(twin) = twin {
             episode.memory.merged_into = Some(twin.memory_id);
             self.done.merged += 1;
+        } else if self.summarized {
+            self.tx.queue_summary(id)?;
         }
         self.write(episode.memory)
     }

@@ -11,6 +11,7 @@ mod load;
 mod search;
 mod statement;
 mod store;
+mod summarize;
 mod transfer;
 mod upkeep;
 
@@ -23,6 +24,7 @@ use parking_lot::Mutex;
 pub use consolidate::Consolidation;
 pub use load::EmbeddingProgress;
 pub use search::{Found, MATCHES_MAX, QUERY_MAX_BYTES, SearchRequest, SearchResult};
+pub use summarize::{Summarized, SummarizerConfig};
 pub use transfer::{EMBED_TEXTS_MAX, MemoryRecordIn, TRANSFER_BATCH, Transferred};
 
 use super::Ports;
@@ -58,6 +60,8 @@ pub struct MemoryConfig {
     pub episode_retention_s: f64,
     /// Episodes at least so important are kept for ever: 0.8.
     pub episode_keep_importance: f64,
+    /// What the summarizer's step keeps to.
+    pub summarizer: SummarizerConfig,
 }
 
 impl Default for MemoryConfig {
@@ -73,6 +77,7 @@ impl Default for MemoryConfig {
             consolidate_after_s: 300.0,
             episode_retention_s: f64::INFINITY,
             episode_keep_importance: 0.8,
+            summarizer: SummarizerConfig::default(),
         }
     }
 }
@@ -198,5 +203,6 @@ pub(super) fn keyword_only() -> MemoryPorts {
         embedder: Arc::new(fallback::NoEmbedder),
         previous: None,
         index: Arc::new(fallback::NoIndex),
+        summarizer: None,
     }
 }

@@ -159,6 +159,7 @@ pub(super) fn record(domain: Domain, new: NewMemory, now: Timestamp) -> Memory {
         created_at,
         consolidated_at: None,
         expires_at: new.ttl_s.map(|ttl| now.plus_s(ttl)),
+        summarized_by: None,
     }
 }
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::store::{check_quota, content_hash};
 use super::{MemoryConfig, MemoryService};
+use crate::domain::memory::check_model;
 use crate::domain::{Domain, Memory, MemoryId, NewMemory, Timestamp};
 use crate::error::{Error, Result};
 use crate::ports::{
@@ -119,6 +120,9 @@ impl MemoryService {
     /// # Errors
     /// [`Error::Validation`] names the field.
     pub fn check_record(record: &MemoryRecordIn) -> Result<()> {
+        if let Some(model) = &record.memory.summarized_by {
+            check_model("summarized_by", model)?;
+        }
         described(record).check()
     }
 

@@ -16,6 +16,8 @@ pub(super) struct MemoryRow {
     memory: Memory,
     content_hash: [u8; 32],
     vectors: BTreeMap<String, Vec<f32>>,
+    /// How often the summarizer was asked about it; none = it does not wait for it.
+    asked: Option<u32>,
 }
 
 impl MemoryRow {
@@ -236,6 +238,18 @@ impl MemoryReads for State {
         Ok(rows.take(limit).map(|(place, r)| r.stored(place)).collect())
     }
 
+    fn due_summaries(&self, limit: usize) -> Result<Vec<Memory>> {
+        let due = self.memories.all(|r| r.asked.is_some());
+        let Some(first) = due.iter().min_by_key(|r| r.asked) else {
+            return Ok(Vec::new());
+        };
+        let (asked, of) = (first.asked, &first.memory);
+        let same = due.iter().filter(|r| {
+            r.asked == asked && r.memory.domain == of.domain && r.memory.agent_id == of.agent_id
+        });
+        Ok(same.take(limit).map(|r| r.memory.clone()).collect())
+    }
+
     fn expired_memories(&self, now: Timestamp, limit: usize) -> Result<Vec<(Domain, MemoryId)>> {
         let due = self
             .memories
@@ -265,12 +279,22 @@ fn ids(rows: Vec<MemoryRow>, limit: usize) -> Vec<(Domain, MemoryId)> {
     ids.map(|r| (r.memory.domain, r.memory.memory_id)).collect()
 }
 
+impl State {
+    fn change(&mut self, id: MemoryId, change: impl FnOnce(&mut MemoryRow)) -> Result<()> {
+        let row = self.memories.get(&id).cloned();
+        let mut row = row.ok_or_else(|| Error::service("no such memory"))?;
+        change(&mut row);
+        self.memories.update(&id, row)
+    }
+}
+
 impl MemoryWrites for State {
     fn insert_memory(&mut self, memory: &Memory, content_hash: &[u8; 32]) -> Result<i64> {
         let row = MemoryRow {
             memory: memory.clone(),
             content_hash: *content_hash,
             vectors: BTreeMap::new(),
+            asked: None,
         };
         self.memories.insert(memory.memory_id, row)?;
         let entry = self.memories.entry(&memory.memory_id);
@@ -323,6 +347,31 @@ impl MemoryWrites for State {
             self.memories.update(&id, row)?;
         }
         Ok(gone)
+    }
+
+    fn queue_summary(&mut self, id: MemoryId) -> Result<()> {
+        self.change(id, |row| row.asked = Some(0))
+    }
+
+    fn settle_summaries(&mut self, ids: &[MemoryId]) -> Result<Vec<MemoryId>> {
+        let waits = |id: &MemoryId| self.memories.get(id).is_some_and(|r| r.asked.is_some());
+        let settled: Vec<MemoryId> = ids.iter().copied().filter(waits).collect();
+        for id in &settled {
+            self.change(*id, |row| row.asked = None)?;
+        }
+        Ok(settled)
+    }
+
+    fn fail_summaries(&mut self, ids: &[MemoryId], rounds_max: u32) -> Result<()> {
+        for id in ids {
+            if self.memories.get(id).is_some_and(|r| r.asked.is_some()) {
+                self.change(*id, |row| {
+                    let asked = row.asked.map(|asked| asked + 1);
+                    row.asked = asked.filter(|asked| *asked < rounds_max);
+                })?;
+            }
+        }
+        Ok(())
     }
 
     fn remake_words(&mut self, _limit: usize) -> Result<WordsProgress> {

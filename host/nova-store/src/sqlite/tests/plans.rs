@@ -112,6 +112,7 @@ fn every_list_walks_an_index() {
     check(allocations::EXPIRED, "allocations_to_expire");
     check(memories::BY_CONTENT, "memories_by_content");
     check(memory_pending::WAITING, "memories_to_consolidate");
+    check(memory_summaries::OF_AGENT, "memory_summaries_by_agent");
     check(memory_pending::NEXT_DOMAIN, "memories_to_consolidate");
     check(memory_pending::NEXT_AGENT, "memories_to_consolidate");
     let agent_id = Some(samples::id("a"));
