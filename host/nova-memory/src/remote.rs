@@ -34,7 +34,8 @@ pub struct RemoteConfig {
 pub struct RemoteEmbedder {
     id: String,
     service: Service,
-    model: String,
+    /// The model's name there.
+    name: String,
     dimensions: Option<usize>,
     batch_max: usize,
     /// Numbers of the first vector that came: all must be alike.
@@ -51,7 +52,7 @@ impl RemoteEmbedder {
         Self {
             id,
             service: Service::new(config.service, "embeddings", ANSWER_MAX_BYTES),
-            model: config.model,
+            name: config.model,
             dimensions: config.dimensions,
             batch_max: config.batch_max,
             length: OnceLock::new(),
@@ -79,7 +80,7 @@ impl RemoteEmbedder {
             .into_iter()
             .map(|t| if t.is_empty() { " ".to_owned() } else { t });
         let texts: Vec<String> = texts.collect();
-        let mut body = json!({"input": texts, "model": self.model, "encoding_format": "float"});
+        let mut body = json!({"input": texts, "model": self.name, "encoding_format": "float"});
         if let (Some(dimensions), Some(map)) = (self.dimensions, body.as_object_mut()) {
             map.insert("dimensions".to_owned(), dimensions.into());
         }
@@ -153,6 +154,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
 
     use super::*;
 
@@ -200,14 +202,16 @@ mod tests {
 
     fn embedder(url: &str) -> RemoteEmbedder {
         RemoteEmbedder::new(RemoteConfig {
-            url: url.to_owned(),
+            service: ServiceConfig {
+                url: url.to_owned(),
+                key: Some("secret".to_owned()),
+                timeout: Duration::from_secs(20),
+                attempts_max: 3,
+                pause: Duration::from_millis(1),
+            },
             model: "m".to_owned(),
-            key: Some("secret".to_owned()),
             dimensions: None,
-            timeout: Duration::from_secs(20),
             batch_max: 2,
-            attempts_max: 3,
-            pause: Duration::from_millis(1),
         })
     }
 

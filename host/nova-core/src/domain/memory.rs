@@ -15,6 +15,8 @@ pub const TEXT_MAX_BYTES: usize = 64 * 1024;
 pub const ATTRIBUTES_MAX_BYTES: usize = 16 * 1024;
 /// Longest vector that a client may bring, in numbers.
 pub const EMBEDDING_MAX_LEN: usize = 4096;
+/// Most keys of a record's metadata: each is a column of the index in memory.
+pub const METADATA_KEYS_MAX: usize = 128;
 /// Longest name of a model, in bytes.
 pub const MODEL_NAME_MAX_BYTES: usize = 200;
 /// Importance of a memory that states none.
@@ -213,6 +215,13 @@ impl NewMemory {
         check_unit("importance", self.importance)?;
         check_attributes("context", &self.context)?;
         check_attributes("metadata", &self.metadata)?;
+        let keys = self.metadata.len();
+        if keys > METADATA_KEYS_MAX {
+            return Err(Error::field(
+                "metadata",
+                format!("metadata may have at most {METADATA_KEYS_MAX} keys, got {keys}"),
+            ));
+        }
         if let Some(vector) = &self.embedding {
             check_embedding(vector)?;
         }
@@ -307,7 +316,15 @@ mod tests {
             ..NewMemory::default()
         };
         good.check().unwrap();
-        let cases: [(&str, NewMemory); 9] = [
+        let keys = (0..=METADATA_KEYS_MAX).map(|n| (n.to_string(), json!(n)));
+        let cases: [(&str, NewMemory); 10] = [
+            (
+                "metadata",
+                NewMemory {
+                    metadata: keys.collect(),
+                    ..good.clone()
+                },
+            ),
             (
                 "content",
                 NewMemory {
@@ -381,6 +398,9 @@ mod tests {
         let most = NewMemory {
             content: json!("x".repeat(TEXT_MAX_BYTES)),
             embedding: Some(vec![1.0; EMBEDDING_MAX_LEN]),
+            metadata: (0..METADATA_KEYS_MAX)
+                .map(|n| (n.to_string(), json!(n)))
+                .collect(),
             ..good
         };
         most.check().unwrap();

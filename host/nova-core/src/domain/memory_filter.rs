@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 
 /// Most conditions of one filter.
 pub const CONDITIONS_MAX: usize = 64;
+/// Most values of one `in`.
+pub const VALUES_MAX: usize = 1000;
 /// How deep filters may be nested.
 pub const DEPTH_MAX: usize = 8;
 
@@ -203,6 +205,15 @@ fn range(key: &str, operators: &Map<String, Value>, path: &str) -> Result<Metada
                 "must be a list of scalars and the only operator",
             );
         }
+        if accepted.len() > VALUES_MAX {
+            return refuse(
+                &format!("{path}.in"),
+                format!(
+                    "may have at most {VALUES_MAX} values, got {}",
+                    accepted.len()
+                ),
+            );
+        }
         return Ok(MetadataFilter::In(key.to_owned(), accepted.clone()));
     }
     let mut bounds = Bounds::default();
@@ -277,7 +288,10 @@ mod tests {
         let many: Map<String, Value> = (0..=CONDITIONS_MAX)
             .map(|i| (format!("k{i:03}"), json!(i)))
             .collect();
+        let values: Vec<usize> = (0..=VALUES_MAX).collect();
+        assert!(parse(json!({"a": {"in": values[1..]}})).is_ok());
         let cases = [
+            (json!({"a": {"in": values}}), "filter.a.in"),
             (json!({"a": []}), "filter.a"),
             (json!({"a": {}}), "filter.a"),
             (json!({"a": {"near": 1}}), "filter.a.near"),

@@ -167,7 +167,7 @@ impl Attributes {
             MetadataFilter::In(key, accepted) => {
                 let mut found = Bits::none(self.len());
                 if let Some(values) = self.metadata.get(key.as_str()) {
-                    accepted.iter().for_each(|v| values.equal(v, &mut found));
+                    values.one_of(accepted, &mut found);
                 }
                 found
             }
@@ -233,23 +233,39 @@ impl Values {
         }
     }
 
-    fn equal(&self, value: &Value, found: &mut Bits) {
-        match value {
-            Value::String(text) => {
-                if let Some(documents) = self.texts.get(text.as_str()) {
-                    add_all(documents, found);
+    /// Adds the documents that have one of these values.
+    fn one_of(&self, accepted: &[Value], found: &mut Bits) {
+        let mut numbers = Vec::new();
+        for value in accepted {
+            match value {
+                Value::String(text) => {
+                    if let Some(documents) = self.texts.get(text.as_str()) {
+                        add_all(documents, found);
+                    }
                 }
+                // `0.0` and `-0.0` are the same number.
+                Value::Number(number) => numbers.extend(number.as_f64().map(|n| n + 0.0)),
+                Value::Bool(true) => add_all(&self.yes, found),
+                Value::Bool(false) => add_all(&self.no, found),
+                Value::Null => add_all(&self.null, found),
+                Value::Array(_) | Value::Object(_) => {}
             }
-            Value::Number(number) => {
-                let wanted = number.as_f64();
+        }
+        match numbers.as_mut_slice() {
+            [] => {}
+            [wanted] => {
                 for (number, document) in &self.numbers {
-                    found.add_if(*document, Some(*number) == wanted);
+                    found.add_if(*document, number == wanted);
                 }
             }
-            Value::Bool(true) => add_all(&self.yes, found),
-            Value::Bool(false) => add_all(&self.no, found),
-            Value::Null => add_all(&self.null, found),
-            Value::Array(_) | Value::Object(_) => {}
+            // However many are accepted, all are looked at once.
+            many => {
+                many.sort_unstable_by(f64::total_cmp);
+                for (number, document) in &self.numbers {
+                    let known = many.binary_search_by(|n| n.total_cmp(&(number + 0.0)));
+                    found.add_if(*document, known.is_ok());
+                }
+            }
         }
     }
 
@@ -261,8 +277,11 @@ impl Values {
             }
             return;
         }
+        let Some(texts) = Texts::of(bounds) else {
+            return;
+        };
         for (text, documents) in &self.texts {
-            if bounds.hold(&Value::from(&**text)) {
+            if texts.hold(text) {
                 add_all(documents, found);
             }
         }
@@ -283,6 +302,37 @@ impl Values {
         self.yes = bitmap(&self.yes);
         self.no = bitmap(&self.no);
         self.null = bitmap(&self.null);
+    }
+}
+
+/// Bounds that are texts.
+struct Texts<'a> {
+    gte: Option<&'a str>,
+    gt: Option<&'a str>,
+    lte: Option<&'a str>,
+    lt: Option<&'a str>,
+}
+
+impl<'a> Texts<'a> {
+    /// None where one of the bounds is none.
+    fn of(bounds: &'a Bounds) -> Option<Self> {
+        let text = |bound: &'a Option<Value>| match bound {
+            None => Some(None),
+            Some(value) => value.as_str().map(Some),
+        };
+        Some(Self {
+            gte: text(&bounds.gte)?,
+            gt: text(&bounds.gt)?,
+            lte: text(&bounds.lte)?,
+            lt: text(&bounds.lt)?,
+        })
+    }
+
+    fn hold(&self, text: &str) -> bool {
+        self.gte.is_none_or(|bound| text >= bound)
+            && self.gt.is_none_or(|bound| text > bound)
+            && self.lte.is_none_or(|bound| text <= bound)
+            && self.lt.is_none_or(|bound| text < bound)
     }
 }
 
@@ -317,5 +367,85 @@ impl Numbers {
         let above = !self.above | (number > self.gt);
         let below = !self.below | (number < self.lt);
         (number >= self.gte) & (number <= self.lte) & above & below
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use nova_core::Domain;
+    use serde_json::json;
+
+    use super::*;
+
+    fn attributes(all: &[Value]) -> Attributes {
+        let mut attributes = Attributes::default();
+        for metadata in all {
+            let now = Timestamp::from_millis(0);
+            attributes.push(&Memory {
+                memory_id: MemoryId::generate(),
+                domain: Domain::default(),
+                agent_id: None,
+                layer: MemoryLayer::Episodic,
+                content: json!("text"),
+                importance: 0.5,
+                context: serde_json::Map::new(),
+                metadata: metadata.as_object().unwrap().clone(),
+                provenance: Vec::new(),
+                occurrences: 1,
+                merged_into: None,
+                valid_from: now,
+                valid_to: None,
+                access_count: 0,
+                accessed_at: None,
+                created_at: now,
+                consolidated_at: None,
+                expires_at: None,
+                summarized_by: None,
+            });
+        }
+        attributes
+    }
+
+    /// The index lets through what the filter itself does.
+    #[test]
+    fn filters_mean_the_same_in_the_index() {
+        let all = [
+            json!({"n": 1, "t": "a"}),
+            json!({"n": -0.0, "t": "b", "ok": true}),
+            json!({"n": [2, 3.5], "t": ["c", "d"], "ok": false}),
+            json!({"n": "2", "t": null}),
+            json!({}),
+        ];
+        let attributes = attributes(&all);
+        let filters = [
+            json!({"n": 1}),
+            json!({"n": 0}),
+            json!({"n": {"in": [0, 1, 3.5, "2", null]}}),
+            json!({"n": {"in": [7, 8]}}),
+            json!({"n": {"gt": 1}}),
+            json!({"n": {"gte": 1, "lt": 2}}),
+            json!({"n": {"lte": 0.0}}),
+            json!({"n": {"gte": "2"}}),
+            json!({"n": {"gte": 1, "lt": "3"}}),
+            json!({"t": {"gte": "b", "lt": "d"}}),
+            json!({"t": {"gt": "b", "lte": "c"}}),
+            json!({"t": {"in": ["a", null]}}),
+            json!({"ok": true}),
+            json!({"$not": {"ok": {"in": [true, false]}}}),
+            json!({"$or": [{"t": "a"}, {"$not": {"n": {"gt": 0}}}]}),
+        ];
+        for filter in filters {
+            let metadata = MetadataFilter::parse(filter.as_object().unwrap()).unwrap();
+            let asked = MemoryFilter {
+                metadata: metadata.clone(),
+                ..MemoryFilter::default()
+            };
+            let pass = attributes.pass(&asked, Timestamp::from_millis(0));
+            for (document, of) in (0..).zip(&all) {
+                let expected = metadata.matches(of.as_object().unwrap());
+                assert_eq!(pass.has(document), expected, "{filter} {of}");
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::ports::{MemoryFilter, MemoryVector, StoredMemory, Words, WriteTx};
 /// Candidates looked at for each episode and layer.
 pub(super) const CANDIDATES: usize = 50;
 /// Sources that one record names at most; further ones are counted only.
-const PROVENANCE_MAX: usize = 1000;
+pub(super) const PROVENANCE_MAX: usize = 1000;
 
 /// A record that the batch has written, with the vectors that are new.
 pub(super) struct Changed {

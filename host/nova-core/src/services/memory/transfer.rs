@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::consolidate_batch::PROVENANCE_MAX;
 use super::store::{check_quota, content_hash};
 use super::{MemoryConfig, MemoryService};
 use crate::domain::memory::check_model;
@@ -120,6 +121,13 @@ impl MemoryService {
     /// # Errors
     /// [`Error::Validation`] names the field.
     pub fn check_record(record: &MemoryRecordIn) -> Result<()> {
+        let sources = record.memory.provenance.len();
+        if sources > PROVENANCE_MAX {
+            return Err(Error::field(
+                "provenance",
+                format!("provenance may have at most {PROVENANCE_MAX} ids, got {sources}"),
+            ));
+        }
         if let Some(model) = &record.memory.summarized_by {
             check_model("summarized_by", model)?;
         }

@@ -66,13 +66,13 @@ impl MemoryService {
     /// # Errors
     /// As the datastore's; what was forgotten before stays so.
     pub async fn forget_all(&self, domain: &Domain, filter: MemoryFilter) -> Result<u64> {
-        let mut count = 0;
+        let (mut count, mut before) = (0, None);
         loop {
             let (of, filter) = (domain.clone(), filter.clone());
             let now = self.ports.clock.now();
             let page = crate::ports::PageRequest {
                 limit: FORGET_BATCH,
-                before: None,
+                before,
             };
             let found = self
                 .ports
@@ -81,15 +81,18 @@ impl MemoryService {
                     tx.memories(&of, &filter, now, page)
                 })
                 .await?;
-            if found.items.is_empty() {
-                return Ok(count);
-            }
+            let next = found.next;
             let ids = found
                 .items
                 .into_iter()
                 .map(|m| (m.domain, m.memory_id))
                 .collect();
             count += self.forget_these(ids).await?;
+            // What stays is looked at once; what is stored meanwhile is not meant.
+            match next {
+                Some(_) => before = next,
+                None => return Ok(count),
+            }
         }
     }
 
