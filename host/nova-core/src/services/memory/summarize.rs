@@ -427,7 +427,7 @@ mod tests {
             (shown[0].name.as_str(), shown[1].name.as_str()),
             ("e1", "e2")
         );
-        let (asked, shown) = super::shown(episodes(&["123456789ä", "1"]), &config);
+        let (asked, shown) = super::shown(episodes(&["123456789ä", "12"]), &config);
         assert_eq!(
             (asked.len(), shown[0].text.as_str()),
             (1, "123456789"),
