@@ -37,6 +37,7 @@ pub(crate) async fn start(others: &[(&str, &Path)]) -> Bench {
             queue_len: 64,
             batch_max: 64,
             retry: nova_core::Backoff::default(),
+            analyzer: None,
         })
         .unwrap(),
     );

@@ -53,6 +53,7 @@ async fn run(rounds: usize) {
             queue_len: 64,
             batch_max: 64,
             retry: nova_core::Backoff::default(),
+            analyzer: None,
         })
         .unwrap(),
     );
