@@ -15,5 +15,5 @@ pub mod sqlite;
 pub mod conformance;
 
 pub use error::StoreError;
-pub use journal::{JournalConfig, SqliteJournal};
+pub use journal::{JournalConfig, SqliteJournal, check_record};
 pub use sqlite::{SqliteConfig, SqliteDatastore};
