@@ -68,11 +68,15 @@ impl Manifest {
     /// Reads the manifest of the plugin in the folder `name`.
     ///
     /// # Errors
-    /// What is wrong, with the key's path.
+    /// What is wrong, with the key's path; in one line, whatever the text has in its strings.
     pub(crate) fn parse(text: &str, name: &str, config: &RuntimeConfig) -> Result<Self, String> {
-        let reader = toml::Deserializer::parse(text).map_err(|e| one_line(&e.to_string()))?;
+        Self::read(text, name, config).map_err(|reason| one_line(&reason))
+    }
+
+    fn read(text: &str, name: &str, config: &RuntimeConfig) -> Result<Self, String> {
+        let reader = toml::Deserializer::parse(text).map_err(|e| e.to_string())?;
         let read: Text = serde_path_to_error::deserialize(reader)
-            .map_err(|error| format!("{}: {}", error.path(), one_line(error.inner().message())))?;
+            .map_err(|error| format!("{}: {}", error.path(), error.inner().message()))?;
         if read.name != name {
             return Err(format!(
                 "name: '{}' must be the folder's name, '{name}'",
@@ -228,7 +232,11 @@ fn json(value: toml::Value, path: &str) -> Result<Value, String> {
 }
 
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]
@@ -309,6 +317,10 @@ mod tests {
             (
                 "name = 'p'\nfile = 'p.wasm'\n[settings]\na = [nan]",
                 "settings.a[0]",
+            ),
+            (
+                "name = 'p'\nfile = \"../p\\nq\\u001b[2J\"",
+                "file: '../p q [2J'",
             ),
             ("name = ", "name"),
         ];
