@@ -25,7 +25,7 @@ pub(crate) fn run(sh: &Shell, target: Option<&str>, seconds: u64) -> Result<()> 
         Some(name) => bail!("'{name}' is no target; there are {}", TARGETS.join(", ")),
     };
     let triple = host()?;
-    let mut build = cargo(["build", "--release", "--locked", "--target", &triple]);
+    let mut build = cargo(["build", "--release", "--target", &triple]);
     build.args([
         "--manifest-path",
         "tests/fuzz/Cargo.toml",
