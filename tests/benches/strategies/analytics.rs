@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use crate::nab;
 
-const METRIC: &str = "user-metric-0";
+const METRIC: &str = "series";
 const START_MS: i64 = 1_700_000_000_000;
 const STEP_MS: i64 = 60_000;
 
