@@ -142,8 +142,7 @@ fn serve(
     while queue.blocking_recv_many(&mut batch, batch_max) > 0 {
         gauge!("nova_store_queue_jobs").decrement(batch.len() as f64);
         histogram!("nova_store_batch_jobs").record(batch.len() as f64);
-        let failed = write(&kept, &mut batch, retry, feed, readers);
-        failing.store(failed, Ordering::Relaxed);
+        write(&kept, &mut batch, retry, failing, feed, readers);
     }
     drop(kept);
     finish(connection);
@@ -158,14 +157,15 @@ fn finish(connection: Connection) {
     }
 }
 
-/// Runs a batch in one transaction, publishes its events and answers all of it. Whether the commit failed.
+/// Runs a batch in one transaction, publishes its events, notes whether the commit failed, and answers all of it.
 fn write(
     kept: &Kept<'_>,
     batch: &mut Vec<Item>,
     retry: Backoff,
+    failing: &AtomicBool,
     feed: &EventFeed,
     readers: &Readers,
-) -> bool {
+) {
     let mut answers = Vec::with_capacity(batch.len());
     let mut events = Vec::new();
     readers.writing_begins();
@@ -186,6 +186,8 @@ fn write(
             Some(Arc::new(error))
         }
     };
+    // Before the answers: who has one and asks how the datastore is must hear of the same commit.
+    failing.store(failure.is_some(), Ordering::Relaxed);
     let (mut committed, mut rejected) = (0, 0);
     for (answer, outcome) in answers {
         match outcome {
@@ -206,7 +208,6 @@ fn write(
     };
     counter!("nova_store_jobs_total", "outcome" => done).increment(committed);
     counter!("nova_store_jobs_total", "outcome" => "rejected").increment(rejected);
-    failure.is_some()
 }
 
 /// One answer to be sent, with what the job itself said.
