@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::strategies::StrategyService;
-use crate::domain::{EventKind, NewEvent};
-use crate::error::{Result, object};
+use crate::error::Result;
 use crate::strategy::Kind;
 use crate::strategy::canary::{Canary, Comparison, Verdict};
+use crate::strategy::route::KindRoute;
 
 impl StrategyService {
     /// Ends the canaries that have a verdict, and gives their kinds. To be called every so often.
@@ -58,43 +58,30 @@ impl StrategyService {
             Verdict::Abort(why) => (false, why),
         };
         tracing::info!(%kind, plugin = canary.plugin, promoted, reason, "canary ended");
-        let job = move |tx: &mut dyn crate::ports::WriteTx, at| {
-            let mut all = tx.strategy_routes()?;
-            let Some(stored) = all.iter_mut().find(|r| r.kind == kind) else {
-                return Ok(all);
-            };
-            if stored.route.canary.as_ref() != Some(&canary) {
-                return Ok(all);
+        let change = move |route: &mut KindRoute| {
+            if route.canary.as_ref() != Some(&canary) {
+                return None;
             }
-            let from = stored
-                .route
+            let from = route
                 .default
                 .clone()
                 .or_else(|| configured.get(&kind).cloned());
-            stored.route.canary = None;
+            route.canary = None;
             if promoted {
-                stored.route.default = Some(canary.plugin.clone());
+                route.default = Some(canary.plugin.clone());
             }
-            (stored.version, stored.updated_at) = (stored.version + 1, at);
-            stored.updated_by = None;
             let change = if promoted {
                 "canary_promoted"
             } else {
                 "canary_aborted"
             };
-            let detail = json!({
-                "kind": kind, "change": change, "plugin": canary.plugin, "from": from, "to": stored.route.default,
+            Some(json!({
+                "kind": kind, "change": change, "plugin": canary.plugin, "from": from, "to": route.default,
                 "percent": canary.percent, "started_at": canary.started_at, "reason": reason,
                 "canary": seen.canary, "others": seen.others, "by": null,
-            });
-            let event =
-                NewEvent::new(EventKind::StrategyRouteChanged, 1.0).with_detail(object(detail));
-            tx.append_daemon_event(at, &event)?;
-            tx.put_strategy_route(stored)?;
-            Ok(all)
+            }))
         };
-        let stored = self.ports.write(job).await?;
-        self.take_over(&stored);
+        self.amend(kind, change).await?;
         Ok(())
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::strategies::{RouteChange, StrategyService};
-use crate::domain::{Domain, EventKind, KeyId, NewEvent, Timestamp};
-use crate::error::{Error, Result, object};
+use crate::domain::{Domain, KeyId, Timestamp};
+use crate::error::{Error, Result};
 use crate::strategy::Kind;
 use crate::strategy::route::{KindRoute, StoredRoute};
 use crate::strategy::shadow::{Shadow, ShadowOrder, ShadowReport};
@@ -87,26 +87,15 @@ impl StrategyService {
         tracing::info!(%kind, plugin = shadow.plugin, reason, "shadow ended");
         let running = Shadowed::from([(kind, (shadow.clone(), report.clone()))]);
         let why = reason.clone();
-        let job = move |tx: &mut dyn crate::ports::WriteTx, at| {
-            let mut all = tx.strategy_routes()?;
-            let Some(stored) = all.iter_mut().find(|r| r.kind == kind) else {
-                return Ok(all);
-            };
-            if stored.route.shadow.as_ref() != Some(&shadow) {
-                return Ok(all);
+        let change = move |route: &mut KindRoute| {
+            if route.shadow.as_ref() != Some(&shadow) {
+                return None;
             }
-            stored.route.shadow = None;
-            (stored.version, stored.updated_at) = (stored.version + 1, at);
-            stored.updated_by = None;
-            let detail = ended(kind, "shadow_ended", &shadow, None, &why, Some(&report));
-            let event =
-                NewEvent::new(EventKind::StrategyRouteChanged, 1.0).with_detail(object(detail));
-            tx.append_daemon_event(at, &event)?;
-            tx.put_strategy_route(stored)?;
-            Ok(all)
+            route.shadow = None;
+            let told = ended(kind, "shadow_ended", &shadow, None, &why, Some(&report));
+            Some(told)
         };
-        let stored = self.ports.write(job).await?;
-        self.take_over(&stored);
+        let stored = self.amend(kind, change).await?;
         self.keep_ended(running, &stored, &reason);
         Ok(())
     }

@@ -152,6 +152,34 @@ impl StrategyService {
         store.read(ReadCost::Point, |tx| tx.strategy_routes()).await
     }
 
+    /// What the daemon itself changes of a kind's route, with the event of it: `change` gives its detail, or none where
+    /// there is nothing left to change. To be called while `changing` is held.
+    pub(super) async fn amend(
+        &self,
+        kind: Kind,
+        change: impl FnOnce(&mut KindRoute) -> Option<Value> + Send + 'static,
+    ) -> Result<Vec<StoredRoute>> {
+        let job = move |tx: &mut dyn crate::ports::WriteTx, at| {
+            let mut all = tx.strategy_routes()?;
+            let Some(stored) = all.iter_mut().find(|r| r.kind == kind) else {
+                return Ok(all);
+            };
+            let Some(detail) = change(&mut stored.route) else {
+                return Ok(all);
+            };
+            (stored.version, stored.updated_at) = (stored.version + 1, at);
+            stored.updated_by = None;
+            let event =
+                NewEvent::new(EventKind::StrategyRouteChanged, 1.0).with_detail(object(detail));
+            tx.append_daemon_event(at, &event)?;
+            tx.put_strategy_route(stored)?;
+            Ok(all)
+        };
+        let stored = self.ports.write(job).await?;
+        self.take_over(&stored);
+        Ok(stored)
+    }
+
     pub(super) fn take_over(&self, stored: &[StoredRoute]) {
         let routes = stored.iter().map(|r| (r.kind, r.route.clone())).collect();
         self.ports.runtime.set_routes(routes);
