@@ -6,7 +6,9 @@
 //! by no more than a quarter.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
-mod setup;
+#[path = "../common/mod.rs"]
+mod common;
+mod load;
 mod shadow;
 
 fn main() {

@@ -1,6 +1,5 @@
 //! Decisions without and with a shadow.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,19 +10,18 @@ use nova_core::strategy::route::KindRoute;
 use nova_core::strategy::shadow::{Shadow, ShadowReport};
 use serde_json::{Map, Value, json};
 
-use crate::setup::{Bench, Load, ask, problem, quantile, start};
+use crate::common::{Bench, quantile};
+use crate::load::{Load, ask, problem};
 
 /// What a shadow may raise the p50 and the p99 of decisions by.
 const RATIO_MAX: f64 = 1.25;
 const KIND: Kind = Kind::FlowOptimizer;
 
 pub(crate) async fn run(rounds: usize) {
-    let bench = start(&[
-        ("peft", Path::new("target/plugins/peft/peft.wasm")),
-        (
-            "hostile",
-            Path::new("target/fixtures/fixture-misbehaver.wasm"),
-        ),
+    let bench = Bench::of(&[
+        ("heft", "target/plugins/heft/heft.wasm"),
+        ("peft", "target/plugins/peft/peft.wasm"),
+        ("hostile", "target/fixtures/fixture-misbehaver.wasm"),
     ])
     .await;
     let paced = Load {
@@ -64,8 +62,7 @@ pub(crate) async fn run(rounds: usize) {
             "is NOT kept"
         }
     );
-    bench.runtime.shutdown().await;
-    bench.store.close().await.unwrap();
+    bench.end().await;
 }
 
 /// One line: the same load without and with a shadow, in turns.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use nova_core::Domain;
-use nova_core::ports::runtime::{Call, StrategyRuntime};
+use nova_core::ports::StrategyRuntime;
+use serde_json::Map;
 
+use crate::common::call;
 use crate::problem::{for_guest, layered};
 
 /// Prints the table for 10, 100 and 1000 tasks.
@@ -30,14 +31,7 @@ pub(crate) async fn run(runtime: &dyn StrategyRuntime) {
         });
         let mut times = Vec::with_capacity(rounds);
         for _ in 0..rounds {
-            let call = Call {
-                domain: Domain::default(),
-                strategy: Some("heft".to_owned()),
-                fallback: true,
-                subject: None,
-                parameters: serde_json::Map::new(),
-                about: Arc::default(),
-            };
+            let call = call(Some("heft"), Map::new());
             let begun = Instant::now();
             let decided = runtime.optimize(call, Arc::clone(&problem)).await;
             times.push(begun.elapsed().as_secs_f64() * 1e6);

@@ -5,6 +5,8 @@
 //! Timings are never asserted: machines differ and are noisy.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod decision;
 mod fastapi;
 mod limits;
@@ -13,14 +15,13 @@ mod problem;
 mod requests;
 mod writes;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use nova_core::SystemClock;
-use nova_core::ports::Datastore;
 use nova_core::services::{ServiceConfig, Services};
 use nova_runtime::{Runtime, RuntimeConfig};
-use nova_store::{SqliteConfig, SqliteDatastore};
+
+use common::{open, root};
 
 /// As the daemon has it.
 #[global_allocator]
@@ -48,9 +49,8 @@ fn main() {
 async fn bench(parts: &[String]) {
     let home = tempfile::tempdir().unwrap();
     let store = open(&home.path().join("nova.db"));
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let config = RuntimeConfig {
-        plugin_dir: root.join("target/plugins"),
+        plugin_dir: root().join("target/plugins"),
         data_dir: home.path().to_owned(),
         ..RuntimeConfig::default()
     };
@@ -79,16 +79,4 @@ async fn bench(parts: &[String]) {
     }
     runtime.shutdown().await;
     store.close().await.unwrap();
-}
-
-fn open(path: &Path) -> Arc<dyn Datastore> {
-    let config = SqliteConfig {
-        path: path.to_owned(),
-        readers: 4,
-        queue_len: 4096,
-        batch_max: 512,
-        retry: nova_core::Backoff::default(),
-        analyzer: None,
-    };
-    Arc::new(SqliteDatastore::open(config).unwrap())
 }

@@ -12,6 +12,8 @@
 
 mod corpus;
 mod million;
+#[path = "../common/quantile.rs"]
+mod quantile;
 mod retrieval;
 #[path = "../../support/mod.rs"]
 #[allow(
@@ -80,11 +82,4 @@ fn eventually_long<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         }
     }
     panic!("still not so after minutes: {what}");
-}
-
-/// A quantile of values, which are sorted by this.
-fn quantile(values: &mut [f64], share: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let at = ((values.len() as f64 * share).ceil() as usize).clamp(1, values.len());
-    values[at - 1]
 }

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::quantile::quantile;
 use crate::support::Daemon;
-use crate::{import, indexed, quantile};
+use crate::{import, indexed};
 
 /// Memories without `NOVA_BENCH_MEMORIES`.
 const DEFAULT: usize = 100_000;
@@ -120,8 +121,8 @@ fn search(daemon: &Daemon, random: &mut Random) {
     let cpu_ms = (daemon.cpu_s() - before) * 1e3 / QUERIES as f64;
     println!(
         "hybrid search with a filter        {:>10.2} ms p50, {:.2} ms p99, {cpu_ms:.2} ms of CPU each",
-        quantile(&mut times, 0.5),
-        quantile(&mut times, 0.99),
+        quantile(&times, 0.5),
+        quantile(&times, 0.99),
     );
 }
 

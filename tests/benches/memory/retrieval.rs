@@ -5,8 +5,9 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::corpus::{self, Conversation};
+use crate::quantile::quantile;
 use crate::support::{Client, Daemon};
-use crate::{import, indexed, quantile};
+use crate::{import, indexed};
 
 const DEPTHS: [usize; 4] = [1, 5, 10, 20];
 
@@ -82,8 +83,8 @@ fn measure(daemon: &Daemon, mode: &str, conversations: &[Conversation]) {
     println!(
         "{mode:<9} {one:>8.3} {five:>8.3} {ten:>9.3} {twenty:>9.3} {:>7.3} {:>9.2} {:>9.2} {:>11.2}",
         reciprocal / count,
-        quantile(&mut times, 0.5),
-        quantile(&mut times, 0.99),
+        quantile(&times, 0.5),
+        quantile(&times, 0.99),
         cpu_ms / count,
     );
 }

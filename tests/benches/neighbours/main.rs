@@ -7,18 +7,19 @@
 //! longer itself it gets at least every second turn: p99 beside ≤ 2 × p99 alone + one tick.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
-use std::path::Path;
+#[path = "../common/mod.rs"]
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use nova_core::Domain;
-use nova_core::ports::{Call, Datastore, StrategyRuntime};
-use nova_core::strategy::Kind;
+use nova_core::ports::StrategyRuntime;
 use nova_core::strategy::flow::FlowProblem;
 use nova_runtime::{Runtime, RuntimeConfig};
-use nova_store::{SqliteConfig, SqliteDatastore};
 use serde_json::{Map, Value};
+
+use common::{Bench, call, quantile};
 
 /// Decisions of each measurement.
 const DECISIONS: usize = 1000;
@@ -35,41 +36,13 @@ fn main() {
 }
 
 async fn run(rounds: usize) {
-    let home = tempfile::tempdir().unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let plugins = home.path().join("plugins");
-    std::fs::create_dir_all(&plugins).unwrap();
-    for (from, name) in [
-        ("target/plugins/heft/heft.wasm", "heft"),
-        ("target/fixtures/fixture-misbehaver.wasm", "hostile"),
-    ] {
-        std::fs::copy(root.join(from), plugins.join(format!("{name}.wasm")))
-            .expect("run `cargo xtask plugins` first");
-    }
-    let store: Arc<dyn Datastore> = Arc::new(
-        SqliteDatastore::open(SqliteConfig {
-            path: home.path().join("nova.db"),
-            readers: 2,
-            queue_len: 64,
-            batch_max: 64,
-            retry: nova_core::Backoff::default(),
-            analyzer: None,
-        })
-        .unwrap(),
-    );
-    let config = RuntimeConfig {
-        plugin_dir: plugins,
-        defaults: [(Kind::FlowOptimizer, "heft".to_owned())].into(),
-        data_dir: home.path().join("data"),
-        ..RuntimeConfig::default()
-    };
+    let bench = Bench::of(&[
+        ("heft", "target/plugins/heft/heft.wasm"),
+        ("hostile", "target/fixtures/fixture-misbehaver.wasm"),
+    ])
+    .await;
+    let (runtime, config) = (&bench.runtime, RuntimeConfig::default());
     let (tick_ms, limits) = (config.tick_ms as f64, config.limits);
-    let runtime = Runtime::start(config, Arc::clone(&store)).unwrap();
-    for name in ["heft", "hostile"] {
-        while runtime.plugin(name).is_none_or(|p| p.current.is_none()) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
     let threads = tokio::runtime::Handle::current().metrics().num_workers();
     println!(
         "{threads} threads, tick {tick_ms} ms; beside: {} endless loops at a time, deadline {} ms, wall {} ms",
@@ -77,21 +50,20 @@ async fn run(rounds: usize) {
     );
     for tasks in TASKS {
         let problem = Arc::new(FlowProblem::new(vec![2.0; tasks], vec![1.0, 2.0, 3.0]));
-        measure(&runtime, &problem, 50).await;
+        measure(runtime, &problem, 50).await;
         let (mut alone, mut beside) = (Vec::new(), Vec::new());
         let mut killed = 0;
         for _ in 0..rounds {
-            alone.extend(measure(&runtime, &problem, DECISIONS).await);
-            let hostile = Hostile::start(&runtime, limits.concurrency);
+            alone.extend(measure(runtime, &problem, DECISIONS).await);
+            let hostile = Hostile::start(runtime, limits.concurrency);
             // Until all of them run for longer than a tick.
             tokio::time::sleep(Duration::from_millis(200)).await;
-            beside.extend(measure(&runtime, &problem, DECISIONS).await);
+            beside.extend(measure(runtime, &problem, DECISIONS).await);
             killed += hostile.stop().await;
         }
         print(tasks, &alone, &beside, tick_ms, killed);
     }
-    runtime.shutdown().await;
-    store.close().await.unwrap();
+    bench.end().await;
 }
 
 /// Milliseconds of so many decisions, one after the other.
@@ -102,7 +74,7 @@ async fn measure(runtime: &Arc<Runtime>, problem: &Arc<FlowProblem>, decisions: 
         let mut took_ms = Vec::with_capacity(decisions);
         for _ in 0..decisions {
             let began = Instant::now();
-            let decided = runtime.optimize(call("heft", Map::new()), Arc::clone(&problem));
+            let decided = runtime.optimize(call(Some("heft"), Map::new()), Arc::clone(&problem));
             decided.await.expect("a healthy plugin answers");
             took_ms.push(began.elapsed().as_secs_f64() * 1e3);
             // Requests come from outside: each begins behind what is in line.
@@ -132,7 +104,7 @@ impl Hostile {
                 while !stop.load(Relaxed) {
                     let parameters = Map::from_iter([("misbehave".into(), Value::from("loop"))]);
                     let answer =
-                        runtime.optimize(call("hostile", parameters), Arc::clone(&problem));
+                        runtime.optimize(call(Some("hostile"), parameters), Arc::clone(&problem));
                     answer.await.expect_err("it never ends by itself");
                     killed.fetch_add(1, Relaxed);
                 }
@@ -155,19 +127,9 @@ impl Hostile {
     }
 }
 
-fn call(strategy: &str, parameters: Map<String, Value>) -> Call {
-    Call {
-        domain: Domain::default(),
-        strategy: Some(strategy.to_owned()),
-        fallback: false,
-        subject: None,
-        parameters,
-        about: Arc::default(),
-    }
-}
-
 fn print(tasks: usize, alone: &[f64], beside: &[f64], tick_ms: f64, killed: u64) {
-    let (alone, beside) = (quantiles(alone), quantiles(beside));
+    let of = |took_ms| (quantile(took_ms, 0.5), quantile(took_ms, 0.99));
+    let (alone, beside) = (of(alone), of(beside));
     let bound = 2.0 * alone.1 + tick_ms;
     let verdict = if beside.1 <= bound {
         "held"
@@ -183,17 +145,4 @@ fn print(tasks: usize, alone: &[f64], beside: &[f64], tick_ms: f64, killed: u64)
         beside.1,
         beside.1 / alone.1
     );
-}
-
-fn quantiles(values: &[f64]) -> (f64, f64) {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let at = |q: f64| {
-        let rank = (q * sorted.len() as f64).ceil() as usize;
-        sorted
-            .get(rank.saturating_sub(1))
-            .copied()
-            .unwrap_or(f64::NAN)
-    };
-    (at(0.5), at(0.99))
 }

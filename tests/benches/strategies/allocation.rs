@@ -4,16 +4,16 @@
 //! CPU is that of the whole process: crossing the sandbox, the guest, and the host's check.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use cpu_time::ProcessTime;
-use nova_core::Domain;
-use nova_core::ports::runtime::{Call, StrategyRuntime};
+use nova_core::ports::StrategyRuntime;
 use nova_core::strategy::CallError;
 use nova_core::strategy::allocation::{AllocationAnswer, AllocationProblem};
 use nova_sdk::allocation::Problem;
 use nova_sdk::allocation::testing::{Ask, ask, catalog, nodes, resources, used_nodes, with};
 use serde_json::Value;
+
+use crate::common;
 
 /// Search steps that take about a second in the sandbox on the machine this was measured on.
 const STEPS_OF_A_SECOND: u64 = 25_000_000;
@@ -220,14 +220,7 @@ async fn call(
         seed: problem.seed,
         parameters: parameters.clone(),
     };
-    let call = Call {
-        domain: Domain::default(),
-        strategy: Some(strategy.to_owned()),
-        fallback: false,
-        subject: None,
-        parameters,
-        about: Arc::default(),
-    };
+    let call = common::call(Some(strategy), parameters);
     let begun = ProcessTime::now();
     let decided = runtime.allocate(call, asked.into()).await;
     let ms = begun.elapsed().as_secs_f64() * 1e3;

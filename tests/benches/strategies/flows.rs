@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cpu_time::ProcessTime;
-use nova_core::Domain;
-use nova_core::ports::runtime::{Call, StrategyRuntime};
+use nova_core::ports::StrategyRuntime;
 use nova_core::strategy::flow::{self, FlowPlan, FlowProblem, Goal, Objective};
 use nova_sdk::flow::testing::{Case, Reference};
 use serde_json::Map;
+
+use crate::common::call;
 
 /// Who is asked, and with how many milliseconds.
 const ASKED: [(&str, u32); 6] = [
@@ -165,14 +166,7 @@ async fn ask(
     plugin: &str,
     problem: &FlowProblem,
 ) -> (FlowPlan, f64) {
-    let call = Call {
-        domain: Domain::default(),
-        strategy: Some(plugin.to_owned()),
-        fallback: false,
-        subject: None,
-        parameters: Map::new(),
-        about: Arc::default(),
-    };
+    let call = call(Some(plugin), Map::new());
     let shared = Arc::new(problem.clone());
     let begun = ProcessTime::now();
     let decided = runtime.optimize(call, shared).await.unwrap();

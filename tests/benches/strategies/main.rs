@@ -7,17 +7,19 @@
 
 mod allocation;
 mod analytics;
+#[path = "../common/mod.rs"]
+mod common;
 mod flows;
 #[path = "../../../plugins/pulse/tests/support/nab.rs"]
 mod nab;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nova_core::ports::Datastore;
 use nova_runtime::{Runtime, RuntimeConfig};
-use nova_store::{SqliteConfig, SqliteDatastore};
+
+use common::{open, root};
 
 #[tokio::main]
 async fn main() {
@@ -27,27 +29,16 @@ async fn main() {
         .filter(|a| a != "--bench")
         .collect();
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let data = std::env::var_os("NOVA_SHARED_DATA")
-        .map_or_else(|| root.join("../shared/data"), PathBuf::from);
+        .map_or_else(|| root().join("../shared/data"), PathBuf::from);
     if !data.exists() {
         println!("no reference data at {}", data.display());
         return;
     }
     let home = tempfile::tempdir().unwrap();
-    let store: Arc<dyn Datastore> = Arc::new(
-        SqliteDatastore::open(SqliteConfig {
-            path: home.path().join("nova.db"),
-            readers: 4,
-            queue_len: 4096,
-            batch_max: 512,
-            retry: nova_core::Backoff::default(),
-            analyzer: None,
-        })
-        .unwrap(),
-    );
+    let store = open(&home.path().join("nova.db"));
     let config = RuntimeConfig {
-        plugin_dir: root.join("target/plugins"),
+        plugin_dir: root().join("target/plugins"),
         data_dir: home.path().to_owned(),
         ..RuntimeConfig::default()
     };

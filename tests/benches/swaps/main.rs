@@ -6,19 +6,22 @@
 //! fatal: a request that failed or was answered by another revision's stand-in, a good file that never served.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use nova_core::Domain;
+use nova_core::ports::StrategyRuntime;
 use nova_core::ports::runtime::RevisionStatus;
-use nova_core::ports::{Call, Datastore, StrategyRuntime};
-use nova_core::strategy::Kind;
 use nova_core::strategy::flow::FlowProblem;
 use nova_runtime::{Runtime, RuntimeConfig};
-use nova_store::{SqliteConfig, SqliteDatastore};
+use serde_json::Map;
+
+use common::{Bench, call, quantile};
 
 const CLIENTS: usize = 2;
 /// Every so many good files a bad one comes first.
@@ -44,36 +47,15 @@ struct Seen {
 
 async fn run(swaps: usize) {
     let home = tempfile::tempdir().unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let (plugins, file) = install(root, home.path());
+    let file = install(home.path());
     let heft = std::fs::read(&file).unwrap();
-    let store: Arc<dyn Datastore> = Arc::new(
-        SqliteDatastore::open(SqliteConfig {
-            path: home.path().join("nova.db"),
-            readers: 2,
-            queue_len: 64,
-            batch_max: 64,
-            retry: nova_core::Backoff::default(),
-            analyzer: None,
-        })
-        .unwrap(),
-    );
-    let config = RuntimeConfig {
-        plugin_dir: plugins,
-        defaults: [(Kind::FlowOptimizer, "heft".to_owned())].into(),
-        data_dir: home.path().join("data"),
-        ..RuntimeConfig::default()
-    };
-    let settle_ms = config.settle_ms;
-    let runtime = Runtime::start(config, Arc::clone(&store)).unwrap();
-    while runtime.plugin("heft").is_none_or(|p| p.current.is_none()) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let bench = Bench::over(home, &["heft"]).await;
+    let (runtime, settle_ms) = (&bench.runtime, RuntimeConfig::default().settle_ms);
     let (seen, stop) = (Arc::new(Seen::default()), Arc::new(AtomicBool::new(false)));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             tokio::spawn(ask(
-                Arc::clone(&runtime),
+                Arc::clone(runtime),
                 Arc::clone(&seen),
                 Arc::clone(&stop),
             ))
@@ -84,21 +66,21 @@ async fn run(swaps: usize) {
         "{swaps} swaps of heft ({} bytes), {CLIENTS} clients, settle time {settle_ms} ms",
         heft.len()
     );
-    let bench = Bench {
-        runtime: &runtime,
+    let operator = Operator {
+        runtime,
         seen: &seen,
         file: &file,
         good: &heft,
     };
     let half = swaps.div_ceil(2);
     let anew: Vec<Vec<u8>> = (0..half).map(|n| another_build(&heft, n as u32)).collect();
-    let (anew_ms, anew_load, bad) = bench.swap(&anew).await;
+    let (anew_ms, anew_load, bad) = operator.swap(&anew).await;
     print("compiled anew", &anew_ms, &anew_load);
     let pair = [&anew[half - 1], &heft];
     let cached: Vec<Vec<u8>> = (0..swaps - half)
         .map(|n| pair[(n + 1) % 2].clone())
         .collect();
-    let (cached_ms, cached_load, bad_too) = bench.swap(&cached).await;
+    let (cached_ms, cached_load, bad_too) = operator.swap(&cached).await;
     print("artifact cached", &cached_ms, &cached_load);
 
     stop.store(true, Relaxed);
@@ -112,21 +94,13 @@ async fn run(swaps: usize) {
         bad + bad_too
     );
     assert_eq!(failed, 0, "no request fails because of a swap");
-    runtime.shutdown().await;
-    store.close().await.unwrap();
+    bench.end().await;
 }
 
 async fn ask(runtime: Arc<Runtime>, seen: Arc<Seen>, stop: Arc<AtomicBool>) {
     let problem = Arc::new(FlowProblem::new(vec![2.0; 10], vec![1.0, 2.0]));
     while !stop.load(Relaxed) {
-        let call = Call {
-            domain: Domain::default(),
-            strategy: None,
-            fallback: true,
-            subject: None,
-            parameters: serde_json::Map::new(),
-            about: Arc::default(),
-        };
+        let call = call(None, Map::new());
         match runtime.optimize(call, Arc::clone(&problem)).await {
             Ok(decided) if decided.strategy.degraded.is_none() => {
                 let mut first = seen.first.lock().unwrap();
@@ -142,14 +116,15 @@ async fn ask(runtime: Arc<Runtime>, seen: Arc<Seen>, stop: Arc<AtomicBool>) {
     }
 }
 
-struct Bench<'a> {
+/// Who puts files in place.
+struct Operator<'a> {
     runtime: &'a Runtime,
     seen: &'a Seen,
     file: &'a Path,
     good: &'a [u8],
 }
 
-impl Bench<'_> {
+impl Operator<'_> {
     /// Puts each build in place in turn. Milliseconds to the first decision, milliseconds of the load, and
     /// how many bad files were refused on the way.
     async fn swap(&self, builds: &[Vec<u8>]) -> (Vec<f64>, Vec<f64>, usize) {
@@ -217,7 +192,8 @@ impl Bench<'_> {
 }
 
 fn print(what: &str, took_ms: &[f64], load_ms: &[f64]) {
-    let (swap, load) = (quantiles(took_ms), quantiles(load_ms));
+    let of = |ms| (quantile(ms, 0.5), quantile(ms, 0.99));
+    let (swap, load) = (of(took_ms), of(load_ms));
     println!(
         "{what:<16} {:>5} swaps: p50 {:>7.1} ms, p99 {:>7.1} ms; load (compile, link, probe): p50 {:>7.1} ms, \
          p99 {:>7.1} ms; swap ÷ load at p50 {:.2}",
@@ -230,29 +206,17 @@ fn print(what: &str, took_ms: &[f64], load_ms: &[f64]) {
     );
 }
 
-fn quantiles(values: &[f64]) -> (f64, f64) {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let at = |q: f64| {
-        let rank = (q * sorted.len() as f64).ceil() as usize;
-        sorted
-            .get(rank.saturating_sub(1))
-            .copied()
-            .unwrap_or(f64::NAN)
-    };
-    (at(0.5), at(0.99))
-}
-
-/// A plugin directory with heft in it.
-fn install(root: &Path, home: &Path) -> (PathBuf, PathBuf) {
-    let plugins = home.join("plugins");
-    let heft = plugins.join("heft");
+/// Puts heft with its manifest into the folder's `plugins`. Where its component lies.
+fn install(home: &Path) -> PathBuf {
+    let heft = home.join("plugins/heft");
     std::fs::create_dir_all(&heft).unwrap();
     for name in ["heft.wasm", "plugin.toml"] {
-        let from = root.join("target/plugins/heft").join(name);
-        std::fs::copy(from, heft.join(name)).expect("run `cargo xtask plugins` first");
+        common::install(
+            &common::root().join("target/plugins/heft").join(name),
+            &heft.join(name),
+        );
     }
-    (plugins, heft.join("heft.wasm"))
+    heft.join("heft.wasm")
 }
 
 /// The same component with another digest: a custom section is added.
