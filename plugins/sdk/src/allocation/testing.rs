@@ -1,17 +1,19 @@
 //! For tests of resource allocators, off wasm: problems made in a line or from a seed, the
-//! rules that every answer keeps, and assertions.
+//! rules that every answer keeps, fair division by its definition, and assertions.
 
 mod ask;
 mod catalog;
 mod check;
+mod fair;
 mod nodes;
 mod random;
 
 pub use ask::{Ask, ask, resources, with};
 pub use catalog::catalog;
 pub use check::check;
+pub use fair::{Fair, fair, max_min};
 pub use nodes::{nodes, used_nodes};
-pub use random::random;
+pub use random::{random, small};
 
 use super::{Allocation, UnmetReason};
 
