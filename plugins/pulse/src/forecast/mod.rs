@@ -272,6 +272,30 @@ mod tests {
     }
 
     #[test]
+    fn a_series_that_never_changes_goes_on_and_its_method_has_a_name() {
+        for value in [0.0, 5.0, -0.1, 1e-200, 1e90] {
+            for (n, season) in [(4, 1), (30, 0), (60, 1), (100, 12), (100, 0)] {
+                let ahead = forecast(&vec![value; n], season, 6).unwrap();
+                let near = 1e-9 * value.abs();
+                let same = |to: &f64| (to - value).abs() <= near;
+                assert!(
+                    ahead.mean.iter().all(same),
+                    "{value} {n} {season}: {ahead:?}"
+                );
+                assert!(
+                    ahead.lower.iter().chain(&ahead.upper).all(same),
+                    "{ahead:?}"
+                );
+                assert!(
+                    ahead.method.contains("exponential smoothing"),
+                    "{}",
+                    ahead.method
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_line_goes_on_and_a_season_returns() {
         let line: Vec<f64> = (0..60).map(|k| 3.0 + 2.0 * f64::from(k)).collect();
         let ahead = forecast(&line, 1, 5).unwrap();

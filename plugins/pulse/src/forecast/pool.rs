@@ -46,6 +46,7 @@ enum Member {
 pub(super) struct Pool<'a> {
     series: &'a [f64],
     seasons: &'a [usize],
+    /// Each with its weight.
     members: Vec<(Kind, Member, f64)>,
     /// Errors of the combination: for each origin, each step ahead.
     pub(super) errors: Vec<Vec<f64>>,
@@ -126,14 +127,11 @@ impl<'a> Pool<'a> {
             }
             let mean = sum / (looks.len() * holdout.reach) as f64;
             // Full marks within a part of the range that nothing depends on.
-            pool.members.push((
-                kind,
-                member,
-                (mean + 1e-9 * (high - low) + 1e-300).powf(-POWER),
-            ));
+            let error = mean + 1e-9 * (high - low) + f64::MIN_POSITIVE;
+            pool.members.push((kind, member, error));
             all.push(looks);
         }
-        pool.normalise();
+        pool.weigh();
         for (place, &origin) in holdout.origins.iter().enumerate() {
             let mut errors: Vec<f64> = series[origin..origin + holdout.reach].to_vec();
             for ((_, _, weight), looks) in pool.members.iter().zip(&all) {
@@ -176,6 +174,17 @@ impl<'a> Pool<'a> {
         self.members
             .iter()
             .map(|(kind, _, weight)| (*kind, *weight))
+    }
+
+    /// Turns the members' errors into weights. Relative to the least of them, since the power of an
+    /// error of nothing is infinite.
+    fn weigh(&mut self) {
+        let errors = self.members.iter().map(|member| member.2);
+        let least = errors.fold(f64::INFINITY, f64::min);
+        for member in &mut self.members {
+            member.2 = (member.2 / least).powf(-POWER);
+        }
+        self.normalise();
     }
 
     fn normalise(&mut self) {
