@@ -156,6 +156,8 @@ mod tests {
     use std::sync::mpsc::{Receiver, channel};
     use std::time::Duration;
 
+    use nova_core::trace::{self, TraceContext};
+
     use super::*;
 
     /// A service that gives these answers, one after the other, and what it was asked.
@@ -239,6 +241,23 @@ mod tests {
             first.contains("Bearer secret") && first.contains("text 1"),
             "{first}"
         );
+    }
+
+    #[tokio::test]
+    async fn the_service_is_told_the_place_in_the_trace() {
+        let answer = given(&[(0, [1.0, 0.0])]);
+        let (url, asked) = service(vec![(200, answer.clone()), (200, answer)]);
+        let place = TraceContext {
+            trace_id: 0xabc,
+            span_id: 1,
+            sampled: true,
+        };
+        let embedder = embedder(&url);
+        trace::scope(place, embedder.embed(texts(1))).await.unwrap();
+        embedder.embed(texts(1)).await.unwrap();
+        let header = format!("traceparent: 00-{:032x}-", 0xabc);
+        assert!(asked.recv().unwrap().contains(&header));
+        assert!(!asked.recv().unwrap().contains("traceparent"));
     }
 
     #[tokio::test]

@@ -1,11 +1,13 @@
 //! A service that speaks OpenAI's interface: how it is asked, and asked again.
 //!
 //! Where it is says the operator, in the configuration; a redirect to anywhere else is not followed. What goes wrong for
-//! the moment is tried again with growing pauses; what is refused is not.
+//! the moment is tried again with growing pauses; what is refused is not. What is asked on a request's behalf carries
+//! the request's place in its trace.
 
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use nova_core::trace::{self, TRACEPARENT, TraceContext};
 use serde_json::Value;
 
 /// Where a service is and how it is asked.
@@ -80,10 +82,12 @@ impl Service {
             .with_max_times(self.config.attempts_max.saturating_sub(1))
             .with_jitter();
         let answer_max = self.answer_max;
+        let place = trace::current();
         let ask = || async {
             let (agent, config, body) = (self.agent.clone(), self.config.clone(), body.clone());
-            let asked =
-                tokio::task::spawn_blocking(move || send(&agent, &config, path, &body, answer_max));
+            let asked = tokio::task::spawn_blocking(move || {
+                send(&agent, &config, place, path, &body, answer_max)
+            });
             asked
                 .await
                 .unwrap_or_else(|error| Err(Failed::for_good(error.to_string())))
@@ -107,6 +111,7 @@ impl Service {
 fn send(
     agent: &ureq::Agent,
     config: &ServiceConfig,
+    place: Option<TraceContext>,
     path: &str,
     body: &str,
     answer_max: u64,
@@ -115,6 +120,10 @@ fn send(
     let mut request = agent.post(&url).header("Content-Type", "application/json");
     if let Some(key) = &config.key {
         request = request.header("Authorization", format!("Bearer {key}"));
+    }
+    // Every attempt is a span of its own.
+    if let Some(place) = place.map(TraceContext::child) {
+        request = request.header(TRACEPARENT, place.to_string());
     }
     let mut response = request.send(body).map_err(Failed::for_now)?;
     let status = response.status().as_u16();
