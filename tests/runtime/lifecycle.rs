@@ -196,6 +196,17 @@ fn the_configuration_is_checked_and_printed_with_its_sources() {
 }
 
 #[test]
+fn a_command_whose_reader_goes_away_ends_without_a_word() {
+    let mut command = nova();
+    let piped = command.args(["config", "print"]).stdout(Stdio::piped());
+    let mut child = piped.stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let said = child.wait_with_output().unwrap();
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.is_empty(), "{said}");
+}
+
+#[test]
 fn sighup_takes_over_log_levels_and_names_what_needs_a_restart() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("nova.toml");

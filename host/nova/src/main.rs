@@ -57,7 +57,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Args::parse().command {
+    let command = Args::parse().command;
+    if !matches!(command, Command::Serve(_)) {
+        // Whoever reads the answer may have enough of it, e.g. `head`.
+        sigpipe::reset();
+    }
+    let outcome = match command {
         Command::Serve(args) => commands::serve::run(args),
         Command::Config(command) => commands::config::run(command),
         Command::Plugin(command) => commands::plugin::run(command),

@@ -140,14 +140,21 @@ fn asynchronously(work: impl Future<Output = Result<()>>) -> Result<()> {
     runtime.block_on(work)
 }
 
-async fn open(bench: &Workbench, project: &Project) -> Result<Tool> {
-    if !project.component().is_file() {
+/// The component that a project was built into.
+pub(super) fn built(project: &Project) -> Result<PathBuf> {
+    let component = project.component();
+    if !component.is_file() {
         bail!(
             "{} is not built: run `nova plugin build {}` first",
-            project.component().display(),
+            component.display(),
             project.folder.display()
         );
     }
+    Ok(component)
+}
+
+async fn open(bench: &Workbench, project: &Project) -> Result<Tool> {
+    built(project)?;
     let opened = bench.open(&project.dist()).await;
     opened.map_err(|reason| anyhow::anyhow!("{} is {reason}", project.name))
 }

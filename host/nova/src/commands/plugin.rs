@@ -11,6 +11,7 @@ use nova_runtime::{CheckReport, RuntimeConfig, Verdict, check_file};
 use super::kit::KitCommand;
 use super::plugin_remote::{self, ListArgs, RollbackArgs};
 use super::sign::SignCommand;
+use crate::kit::Project;
 
 /// Work with plugins.
 #[derive(Subcommand)]
@@ -34,7 +35,7 @@ pub(crate) enum PluginCommand {
 /// See [`PluginCommand::Check`].
 #[derive(Args)]
 pub(crate) struct CheckArgs {
-    /// The component (a .wasm file); a plugin.toml beside it is honoured.
+    /// The component (a .wasm file; a plugin.toml beside it is honoured), or the project that it was built by.
     file: PathBuf,
     /// As JSON.
     #[arg(long)]
@@ -55,13 +56,17 @@ pub(crate) fn run(command: PluginCommand) -> Result<()> {
 
 /// Fails when the component would be refused.
 fn check(args: &CheckArgs) -> Result<()> {
-    if !args.file.is_file() {
-        bail!("there is no file {}", args.file.display());
+    let file = match args.file.is_dir() {
+        true => super::kit::built(&Project::open(&args.file)?)?,
+        false => args.file.clone(),
+    };
+    if !file.is_file() {
+        bail!("there is no file {}", file.display());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let report = runtime.block_on(check_file(&args.file, &RuntimeConfig::default()))?;
+    let report = runtime.block_on(check_file(&file, &RuntimeConfig::default()))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -72,7 +77,7 @@ fn check(args: &CheckArgs) -> Result<()> {
         Verdict::Refused { stage, reason } => {
             bail!(
                 "{} would be refused at the step '{}': {reason}",
-                args.file.display(),
+                file.display(),
                 stage.as_str()
             )
         }
