@@ -3,14 +3,19 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use jiff::fmt::temporal::DateTimePrinter;
+use jiff::fmt::{StdFmtWrite, StdIoWrite};
+use serde::{Deserialize, Serialize, Serializer, ser};
 
 use crate::error::Error;
 
 /// A moment, in milliseconds since 1970-01-01 UTC.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Timestamp(i64);
+
+/// Always with milliseconds, so that texts sort as their moments do.
+const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
 impl Timestamp {
     /// From milliseconds since 1970; clamped to what RFC 3339 can write (year 9999).
@@ -37,9 +42,26 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_millisecond(self.0) {
-            Ok(t) => write!(f, "{t:.3}"),
+            Ok(t) => PRINTER
+                .print_timestamp(&t, StdFmtWrite(f))
+                .map_err(|_| fmt::Error),
             Err(_) => write!(f, "{}ms", self.0),
         }
+    }
+}
+
+impl Serialize for Timestamp {
+    /// Every record has several, so none is put on the heap.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut buffer = [0; 32];
+        let mut free = &mut buffer[..];
+        let t = jiff::Timestamp::from_millisecond(self.0).map_err(ser::Error::custom)?;
+        PRINTER
+            .print_timestamp(&t, StdIoWrite(&mut free))
+            .map_err(ser::Error::custom)?;
+        let used = 32 - free.len();
+        let text = std::str::from_utf8(&buffer[..used]).map_err(ser::Error::custom)?;
+        serializer.serialize_str(text)
     }
 }
 
@@ -74,12 +96,6 @@ impl TryFrom<String> for Timestamp {
     }
 }
 
-impl From<Timestamp> for String {
-    fn from(t: Timestamp) -> String {
-        t.to_string()
-    }
-}
-
 /// Where the time comes from, so that tests can turn it.
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.
@@ -105,10 +121,14 @@ mod tests {
     fn writes_milliseconds_and_reads_any_offset() {
         let t: Timestamp = "2026-01-31T12:00:00.5+02:00".parse().unwrap();
         assert_eq!(t.to_string(), "2026-01-31T10:00:00.500Z");
-        assert_eq!(
-            Timestamp::from_millis(0).to_string(),
-            "1970-01-01T00:00:00.000Z"
-        );
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (i64::MAX, "9999-12-31T23:59:59.999Z"),
+        ] {
+            let t = Timestamp::from_millis(ms);
+            assert_eq!(t.to_string(), text);
+            assert_eq!(serde_json::to_value(t).unwrap(), text);
+        }
         assert!("yesterday".parse::<Timestamp>().is_err());
         assert!("1969-12-31T23:59:59Z".parse::<Timestamp>().is_err());
     }
