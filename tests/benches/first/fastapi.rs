@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::daemon::cpu_s;
+
 /// The key that the program takes.
 pub(crate) const KEY: &str = "benchmark-key-of-the-fastapi-program";
 
@@ -61,16 +63,7 @@ impl Program {
 
     /// Its CPU time so far, in seconds.
     pub(crate) fn cpu_s(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        // After the name in brackets: state, then 11 fields, then user and system time in 1/100 s.
-        let fields: Vec<&str> = stat
-            .rsplit_once(')')
-            .unwrap()
-            .1
-            .split_whitespace()
-            .collect();
-        let ticks = |i: usize| fields[i].parse::<f64>().unwrap();
-        (ticks(11) + ticks(12)) / 100.0
+        cpu_s(&self.child)
     }
 }
 

@@ -5,8 +5,11 @@
 //! Timings are never asserted: machines differ and are noisy.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
+mod bare;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/daemon.rs"]
+mod daemon;
 mod decision;
 mod fastapi;
 mod limits;
@@ -28,16 +31,16 @@ use common::{open, root};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    // The load generator is this program again, as a process of its own, so that the server's CPU
-    // time is the server's alone. Cargo passes `--bench`.
+    // The load generator and the bare server are this program again, as processes of their own, so that each CPU time
+    // is one's alone. Cargo passes `--bench`.
     let args: Vec<String> = std::env::args()
         .skip(1)
         .filter(|a| a != "--bench")
         .collect();
-    if let [word, rest @ ..] = args.as_slice()
-        && word == "load"
-    {
-        return load::run(rest);
+    match args.as_slice() {
+        [word, rest @ ..] if word == "load" => return load::run(rest),
+        [word, body] if word == "bare" => return bare::run(body),
+        _ => {}
     }
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -72,7 +75,7 @@ async fn bench(parts: &[String]) {
         limits::run(&services).await;
     }
     if wanted("requests") {
-        requests::run(home.path(), &services).await;
+        tokio::task::block_in_place(|| requests::run(home.path()));
     }
     if wanted("writes") {
         writes::run(home.path(), &runtime).await;

@@ -7,9 +7,11 @@
 //! Timings are never asserted: machines differ and are noisy.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
+#[path = "../common/daemon.rs"]
 mod daemon;
 mod subscriber;
 
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -31,7 +33,7 @@ fn main() {
         .enable_all()
         .build();
     runtime.unwrap().block_on(async {
-        let daemon = Daemon::start();
+        let daemon = Daemon::start("dev", Stdio::null());
         many(
             &daemon,
             number(0, 5000) as usize,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode, Uri};
 use nova_core::{Caller, Domain};
+use tracing::Span;
 
 use crate::problem::Code;
 
@@ -60,12 +61,13 @@ pub(super) struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// Writes it, louder where it is our fault. What went well is sampled; a refusal never is.
-    pub(super) fn write(&self, sample: &AccessSample) {
+    /// Writes it in the request's span, louder where it is our fault. What went well is sampled; a refusal never is.
+    pub(super) fn write(&self, sample: &AccessSample, span: &Span) {
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
                     target: "nova_access",
+                    parent: span,
                     method = self.method.as_str(),
                     path = self.uri.path(),
                     route = self.route,

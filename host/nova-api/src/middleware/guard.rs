@@ -15,6 +15,7 @@ use axum::http::{HeaderName, HeaderValue, Method, Uri, Version};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use nova_core::services::Budget;
+use tracing::Span;
 
 use super::access::Line;
 use super::admission::admit;
@@ -144,7 +145,7 @@ where
                 budget,
                 started,
             };
-            let mut response = traced.span.in_scope(|| done.finish(&state, id, response));
+            let mut response = done.finish(&state, id, &traced.span, response);
             traced.end(&mut response);
             if !reusable && version < Version::HTTP_2 {
                 let close = HeaderValue::from_static("close");
@@ -185,10 +186,16 @@ struct Done<'a> {
 
 impl Done<'_> {
     /// Renders a problem, counts, writes the access line and sets the headers.
-    fn finish(self, state: &ApiState, id: RequestId, mut response: Response) -> Response {
+    fn finish(
+        self,
+        state: &ApiState,
+        id: RequestId,
+        span: &Span,
+        mut response: Response,
+    ) -> Response {
         let mut code = None;
         if let Some(Carried(problem)) = response.extensions_mut().remove() {
-            problem.log();
+            span.in_scope(|| problem.log());
             code = Some(problem.code());
             response = problem.render(id.as_str(), state.clock.now());
         }
@@ -205,7 +212,7 @@ impl Done<'_> {
             code,
             took,
         };
-        line.write(&state.config.access_sample);
+        line.write(&state.config.access_sample, span);
         let headers = response.headers_mut();
         if let Some(budget) = self.budget {
             let [limit, remaining, reset] = RATE_LIMIT;

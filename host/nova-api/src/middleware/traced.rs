@@ -51,7 +51,7 @@ impl Traced {
         let header = headers.get(HEADER).and_then(|value| value.to_str().ok());
         let from: Option<TraceContext> = header.and_then(|text| text.parse().ok());
         let key_id = actor.map(|actor| display(actor.caller.key_id));
-        let domain = actor.map(|actor| display(&actor.domain));
+        let domain = actor.map(|actor| actor.domain.as_str());
         let Some(tracer) = &config.tracer else {
             let span = tracing::error_span!(
                 "request",
