@@ -1,5 +1,6 @@
 //! The daemon as operators know it: swaps, hostile plugins, crashes, start and end.
 
+mod cache;
 mod canary;
 mod check;
 mod consolidation;

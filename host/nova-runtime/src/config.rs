@@ -12,6 +12,7 @@ use nova_core::services::GatePlan;
 use nova_core::strategy::Kind;
 
 use crate::breaker::BreakerConfig;
+use crate::cache::CacheConfig;
 use crate::shadow::ShadowConfig;
 use crate::signature::Signers;
 
@@ -89,6 +90,8 @@ pub struct RuntimeConfig {
     pub rollback_within: Duration,
     /// What shadows may take.
     pub shadow: ShadowConfig,
+    /// What kept answers may take.
+    pub cache: CacheConfig,
 }
 
 impl Default for RuntimeConfig {
@@ -117,6 +120,7 @@ impl Default for RuntimeConfig {
             breaker: BreakerConfig::default(),
             rollback_within: Duration::from_secs(900),
             shadow: ShadowConfig::default(),
+            cache: CacheConfig::default(),
         }
     }
 }

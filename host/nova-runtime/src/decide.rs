@@ -89,6 +89,13 @@ impl Runtime {
             if !last_resort {
                 tried.push(Arc::clone(&revision));
             }
+            let key = self.key(&candidate, call, told);
+            if let Some(recalled) = self
+                .recall(key.as_ref(), &candidate, began, call, told)
+                .await
+            {
+                return Ok(recalled);
+            }
             let pass = match revision.breaker.ask(Instant::now()) {
                 Ok(pass) => Some(pass),
                 Err(_) if last_resort || !call.fallback => None,
@@ -124,6 +131,7 @@ impl Runtime {
                     degraded: (route == Route::Fallback).then(|| why.clone()),
                     elapsed_us: micros(took),
                     memory_bytes: spent.memory_bytes,
+                    cached: false,
                 };
                 let told_result = result.as_ref().map_err(Miss::error);
                 if let Some(decision) = decision_of(made, call, told, told_result) {
@@ -144,6 +152,10 @@ impl Runtime {
             }
             match result {
                 Ok(answer) => {
+                    if let Some(key) = key {
+                        let reply = (told.reply)(answer.clone());
+                        self.answers.keep(key, &revision, reply);
+                    }
                     self.blame(&failed, &revision, &why);
                     let degraded = (route == Route::Fallback).then_some(why);
                     if degraded.is_some() {
@@ -281,7 +293,7 @@ fn name_of(revision: &Revision) -> String {
     )
 }
 
-fn provenance(
+pub(crate) fn provenance(
     revision: &Revision,
     route: Route,
     began: Instant,
@@ -298,10 +310,11 @@ fn provenance(
         elapsed_us: micros(began.elapsed()),
         decision_id: decision_id.to_string(),
         degraded,
+        cached: false,
     }
 }
 
-fn micros(took: Duration) -> u64 {
+pub(crate) fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 

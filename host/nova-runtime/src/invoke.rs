@@ -93,6 +93,8 @@ pub(crate) struct Unit {
     pub(crate) limits: PluginLimits,
     /// The settings as a JSON object.
     pub(crate) settings: String,
+    /// How long its answers are kept for other calls; none = they are not.
+    pub(crate) cache_ttl: Option<Duration>,
     pub(crate) guest: Guest,
 }
 

@@ -32,6 +32,9 @@ mod record;
 
 mod doctor;
 
+mod cache;
+mod recall;
+
 mod arena;
 mod contender;
 mod contests;
@@ -70,6 +73,7 @@ mod tests;
 
 pub use arena::Arena;
 pub use breaker::BreakerConfig;
+pub use cache::CacheConfig;
 pub use check::{CheckReport, Verdict, check_file};
 pub use component::{Inspection, OFFERED, Refused, Stage, TRACK, inspect};
 pub use config::{DEFAULT_CEILINGS, DEFAULT_LIMITS, RuntimeConfig};

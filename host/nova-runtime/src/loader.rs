@@ -223,6 +223,7 @@ impl Loader {
             plugin: plugin.into(),
             limits: manifest.limits,
             settings: object_text(&manifest.settings),
+            cache_ttl: manifest.cache_ttl,
             guest,
         };
         let refuse = |reason| Refused::new(Stage::Probe, reason);
@@ -298,6 +299,10 @@ impl Loader {
                 Some(wanted) if wanted != kind => {
                     let reason = format!("plugin.toml says {wanted}, the component is a {kind}");
                     Err(Refused::new(Stage::Component, reason))
+                }
+                _ if kind == Kind::AnalyticsProcessor && manifest.cache_ttl.is_some() => {
+                    let reason = "cache: reports follow their events and are not kept";
+                    Err(Refused::new(Stage::Manifest, reason))
                 }
                 _ => Ok(Sound {
                     origin: Origin {
@@ -429,6 +434,7 @@ fn is_same(serving: &Revision, read: &Sound) -> bool {
         *limits == serving.unit.limits && *settings == serving.settings
     };
     serving.status.digest == read.inspection.digest
+        && serving.unit.cache_ttl == read.manifest.cache_ttl
         && same(&read.manifest.limits, &read.manifest.settings)
 }
 

@@ -3,6 +3,8 @@
 //! Unknown keys are refused with their path, and so is a limit above the operator's ceiling. A
 //! component without a manifest gets the defaults, and its name from its file.
 
+use std::time::Duration;
+
 use nova_core::ports::runtime::PluginLimits;
 use nova_core::strategy::Kind;
 use serde::Deserialize;
@@ -25,6 +27,8 @@ pub(crate) struct Manifest {
     pub(crate) kind: Option<Kind>,
     pub(crate) limits: PluginLimits,
     pub(crate) settings: Map<String, Value>,
+    /// How long its answers are kept for other calls; none = they are not.
+    pub(crate) cache_ttl: Option<Duration>,
 }
 
 #[derive(Deserialize)]
@@ -38,6 +42,13 @@ struct Text {
     limits: Limits,
     #[serde(default)]
     settings: toml::Table,
+    cache: Option<Caching>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Caching {
+    ttl_s: f64,
 }
 
 #[derive(Deserialize, Default)]
@@ -62,6 +73,7 @@ impl Manifest {
             kind: None,
             limits: config.limits,
             settings: Map::new(),
+            cache_ttl: None,
         }
     }
 
@@ -100,6 +112,7 @@ impl Manifest {
             kind,
             limits: read.limits.over(config)?,
             settings,
+            cache_ttl: read.cache.map(|cache| cache.ttl(config)).transpose()?,
         })
     }
 }
@@ -146,6 +159,19 @@ fn plain_file(file: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+impl Caching {
+    /// The time that answers are kept for.
+    fn ttl(&self, config: &RuntimeConfig) -> Result<Duration, String> {
+        let (ttl_s, most_s) = (self.ttl_s, config.cache.ttl_max.as_secs_f64());
+        if ttl_s > 0.0 && ttl_s <= most_s {
+            return Ok(Duration::from_secs_f64(ttl_s));
+        }
+        Err(format!(
+            "cache.ttl_s: {ttl_s} must be above 0, at most {most_s}"
+        ))
+    }
 }
 
 impl Limits {
@@ -309,6 +335,18 @@ mod tests {
             (
                 "name = 'p'\nfile = 'p.wasm'\n[limits]\ndeadline_ms = 60001",
                 "limits.deadline_ms: 60001 must be",
+            ),
+            (
+                "name = 'p'\nfile = 'p.wasm'\n[cache]",
+                "missing field `ttl_s`",
+            ),
+            (
+                "name = 'p'\nfile = 'p.wasm'\n[cache]\nttl_s = 0.0",
+                "cache.ttl_s: 0 must be above 0, at most 3600",
+            ),
+            (
+                "name = 'p'\nfile = 'p.wasm'\n[cache]\nttl_s = 3600.5",
+                "cache.ttl_s: 3600.5 must be",
             ),
             (
                 "name = 'p'\nfile = 'p.wasm'\nkind = 'oracle'",

@@ -26,6 +26,8 @@ pub(crate) struct Told<'a, A> {
     pub(crate) reply: fn(A) -> Reply,
     /// How good an answer is, for trials; none where it cannot be said.
     pub(crate) rate: &'a (dyn Fn(&A) -> Option<f64> + Send + Sync),
+    /// A kept answer back out of its record; none = answers are not kept.
+    pub(crate) recall: Option<fn(Reply) -> Option<A>>,
 }
 
 /// Which decision, by whom, and why by them.
@@ -38,6 +40,8 @@ pub(crate) struct Made<'a> {
     /// From the runtime's door and back.
     pub(crate) elapsed_us: u64,
     pub(crate) memory_bytes: u64,
+    /// The answer was kept: nobody was asked.
+    pub(crate) cached: bool,
 }
 
 impl Recorder {
@@ -103,6 +107,7 @@ pub(crate) fn decision_of<A: Clone>(
         cost: Cost {
             elapsed_us: made.elapsed_us,
             memory_bytes: made.memory_bytes,
+            cached: made.cached,
         },
     })
 }

@@ -28,6 +28,7 @@ use tracing::Instrument;
 
 use crate::arena::Arena;
 use crate::artifacts::Artifacts;
+use crate::cache::Answers;
 use crate::config::RuntimeConfig;
 use crate::convert::object_text;
 use crate::decide::Ticket;
@@ -55,6 +56,7 @@ pub struct Runtime {
     datastore: Arc<dyn Datastore>,
     pub(crate) recorder: Recorder,
     pub(crate) shadows: Shadows,
+    pub(crate) answers: Answers,
     /// Instances for calls, of all plugins together.
     pub(crate) instances: Arc<Semaphore>,
     pub(crate) closing: AtomicBool,
@@ -140,6 +142,7 @@ impl Runtime {
         let shadows = Shadows::start(config.shadow, Arc::clone(&registry), arena.clone())?;
         Ok(Arc::new(Self {
             shadows,
+            answers: Answers::new(&config.cache),
             instances,
             arena,
             closing: AtomicBool::new(false),
@@ -234,6 +237,10 @@ impl StrategyRuntime for Runtime {
             question: &|_| Question::Flow(Arc::clone(&problem)),
             reply: decision::Reply::Plan,
             rate: &|plan| objective::of_plan(&problem, plan),
+            recall: Some(|reply| match reply {
+                decision::Reply::Plan(plan) => Some(plan),
+                _ => None,
+            }),
         };
         self.decide(Kind::FlowOptimizer, &call, size, &told, ask)
             .await
@@ -256,6 +263,10 @@ impl StrategyRuntime for Runtime {
             question: &|_| Question::Allocation(Arc::clone(&problem)),
             reply: decision::Reply::Allocation,
             rate: &|answer| objective::of_allocation(&problem, answer),
+            recall: Some(|reply| match reply {
+                decision::Reply::Allocation(answer) => Some(answer),
+                _ => None,
+            }),
         };
         self.decide(Kind::ResourceAllocator, &call, size, &told, ask)
             .await
@@ -300,6 +311,7 @@ impl StrategyRuntime for Runtime {
             },
             reply: decision::Reply::Report,
             rate: &|_| None,
+            recall: None,
         };
         self.decide(Kind::AnalyticsProcessor, &call, size, &told, ask)
             .await

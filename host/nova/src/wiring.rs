@@ -12,7 +12,7 @@ use nova_core::services::{GatePlan, LeaseConfig, ReplayPorts, ServiceConfig, Ser
 use nova_core::strategy::Kind;
 use nova_core::strategy::compare::GatePolicy;
 use nova_core::{Communication, SystemClock};
-use nova_runtime::{BreakerConfig, Runtime, RuntimeConfig, ShadowConfig};
+use nova_runtime::{BreakerConfig, CacheConfig, Runtime, RuntimeConfig, ShadowConfig};
 use nova_store::{JournalConfig, SqliteConfig, SqliteDatastore, SqliteJournal};
 use tokio::task::JoinHandle;
 
@@ -210,6 +210,11 @@ pub(crate) fn runtime_config(config: &Config, data: &Path) -> Result<RuntimeConf
         },
         rollback_within: Duration::from_secs_f64(plugins.breaker.rollback_within_s),
         signers: config.signers()?,
+        cache: CacheConfig {
+            max_bytes: config.cache.max_bytes,
+            entries_max: config.cache.entries_max,
+            ttl_max: Duration::from_secs_f64(config.cache.ttl_max_s),
+        },
         shadow: ShadowConfig {
             queue_len: config.shadow.queue_len as usize,
             queue_bytes: usize::try_from(config.shadow.queue_bytes).unwrap_or(usize::MAX),

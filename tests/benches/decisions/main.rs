@@ -1,4 +1,4 @@
-//! What a decision takes: alone, and with a shadow beside it that is asked every one of them too.
+//! What a decision takes: alone, as a kept answer, and with a shadow beside it that is asked every one of them too.
 //!
 //! `cargo xtask bench decisions`; `NOVA_BENCH_ROUNDS` sets another number of rounds than 20. In each round the same
 //! calls are made without and with a shadow, in turns, so that what else the machine does concerns both. The
@@ -6,6 +6,7 @@
 //! by no more than a quarter.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
+mod cache;
 #[path = "../common/mod.rs"]
 mod common;
 mod load;
@@ -17,5 +18,8 @@ fn main() {
         .enable_all()
         .build()
         .unwrap()
-        .block_on(shadow::run(rounds));
+        .block_on(async {
+            cache::run().await;
+            shadow::run(rounds).await;
+        });
 }

@@ -142,6 +142,8 @@ pub(crate) struct DecisionAnswer {
     elapsed_us: u64,
     /// Linear memory that the guest had at its end.
     memory_bytes: u64,
+    /// The answer was given before and kept: nobody was asked.
+    cached: bool,
     #[schema(value_type = Time)]
     timestamp: Timestamp,
 }
@@ -168,6 +170,7 @@ impl DecisionAnswer {
             measure: score.map(|s| s.measure),
             elapsed_us: decision.cost.elapsed_us,
             memory_bytes: decision.cost.memory_bytes,
+            cached: decision.cost.cached,
             plugin: decision.decider.plugin,
             version: decision.decider.version,
             revision: decision.decider.revision,

@@ -41,6 +41,8 @@ pub(crate) struct StrategyRecord {
     decision_id: String,
     /// Why another plugin than the routed one served; null = the routed one did.
     degraded: Option<String>,
+    /// The answer was given before and kept, as the plugin's manifest asks for; it is the same, byte for byte.
+    cached: bool,
 }
 
 impl From<StrategyUse> for StrategyRecord {
@@ -55,6 +57,7 @@ impl From<StrategyUse> for StrategyRecord {
             elapsed_us,
             decision_id,
             degraded,
+            cached,
         } = used;
         Self {
             kind: kind.as_str(),
@@ -66,6 +69,7 @@ impl From<StrategyUse> for StrategyRecord {
             elapsed_us,
             decision_id,
             degraded,
+            cached,
         }
     }
 }

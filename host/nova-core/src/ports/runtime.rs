@@ -100,6 +100,8 @@ pub struct StrategyUse {
     pub decision_id: String,
     /// Why another plugin than the routed one served; none = the routed one did.
     pub degraded: Option<String>,
+    /// The answer was given before and kept: nobody was asked.
+    pub cached: bool,
 }
 
 impl StrategyUse {

@@ -242,6 +242,9 @@ pub struct Cost {
     pub elapsed_us: u64,
     /// Bytes of linear memory that the guest had at its end.
     pub memory_bytes: u64,
+    /// The answer was given before and kept: nobody was asked.
+    #[serde(default)]
+    pub cached: bool,
 }
 
 /// Who decided.

@@ -265,6 +265,7 @@ impl Ward {
             plugin: "doctor".into(),
             limits: self.config.limits,
             settings: object_text(&serde_json::Map::new()),
+            cache_ttl: None,
             guest: guest.map_err(|reason| End::Refused(Stage::Imports, reason))?,
         })
     }

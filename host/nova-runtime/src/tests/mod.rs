@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod analytics;
+mod cache;
 mod corpus;
 mod fallback;
 mod hostile;

@@ -52,6 +52,7 @@ fn decision(domain: &str, flow: Option<&str>, question: Question, outcome: Outco
         cost: Cost {
             elapsed_us: 17,
             memory_bytes: 65_536,
+            cached: true,
         },
     }
 }

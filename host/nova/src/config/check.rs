@@ -173,6 +173,7 @@ impl Config {
                 315_360_000.0,
             ),
             ("scheduling.latency_s", self.scheduling.latency_s, 86_400.0),
+            ("cache.ttl_max_s", self.cache.ttl_max_s, 31_536_000.0),
             ("shadow.cpu_share", self.shadow.cpu_share, 1.0),
             ("log.access_sample", self.log.access_sample, 1.0),
             ("telemetry.otlp_sample", self.telemetry.otlp_sample, 1.0),
@@ -273,6 +274,8 @@ impl Config {
                 1,
                 1_000_000,
             ),
+            ("cache.max_bytes", self.cache.max_bytes, 1024, 1 << 38),
+            ("cache.entries_max", self.cache.entries_max, 1, 1 << 32),
             ("shadow.queue_bytes", self.shadow.queue_bytes, 1024, 1 << 38),
             ("shadow.deadline_ms", self.shadow.deadline_ms, 1, 60_000),
         ];

@@ -61,6 +61,7 @@ section!(Config {
     journal: Journal = Journal::default(),
     replay: Replay = Replay::default(),
     shadow: Shadow = Shadow::default(),
+    cache: Cache = Cache::default(),
     log: Log = Log::default(),
     telemetry: Telemetry = Telemetry::default(),
 });
@@ -258,6 +259,12 @@ section!(Journal {
 });
 
 section!(Replay { parallel: u32 = 1 });
+
+section!(Cache {
+    max_bytes: u64 = 64 * 1024 * 1024,
+    entries_max: u64 = 10_000,
+    ttl_max_s: f64 = 3600.0,
+});
 
 section!(Shadow {
     queue_len: u32 = 64,

@@ -135,6 +135,7 @@ impl FakeRuntime {
             elapsed_us: 1,
             decision_id: uuid::Uuid::now_v7().to_string(),
             degraded: None,
+            cached: false,
         })
     }
 }
