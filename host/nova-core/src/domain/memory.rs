@@ -108,6 +108,12 @@ impl Memory {
     pub fn text(&self) -> String {
         searchable_text(&self.content)
     }
+
+    /// What it takes of its domain's quota, in bytes: the content, the context and the metadata as JSON.
+    pub fn size_bytes(&self) -> u64 {
+        let map = |of: &Map<String, Value>| serde_json::to_string(of).map_or(0, |text| text.len());
+        (self.content.to_string().len() + map(&self.context) + map(&self.metadata)) as u64
+    }
 }
 
 /// The text of a content: a string as it is; of an object every string and number, in order.

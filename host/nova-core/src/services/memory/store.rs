@@ -127,9 +127,8 @@ fn keep(
         let known = true;
         return Ok((Remembered { memory, known }, Vec::new()));
     }
-    let size = new.content.to_string().len() as u64;
-    check_quota(&tx.memory_usage(domain)?, config, size)?;
     let memory = record(domain.clone(), new, now);
+    check_quota(&tx.memory_usage(domain)?, config, memory.size_bytes())?;
     tx.insert_memory(&memory, &hash)?;
     for vector in &vectors {
         tx.put_memory_vector(memory.memory_id, vector)?;

@@ -191,7 +191,7 @@ impl MemoryService {
                         continue;
                     }
                     let memory = &candidate.memory;
-                    let size = memory.content.to_string().len() as u64;
+                    let size = memory.size_bytes();
                     if check_quota(&tx.memory_usage(&memory.domain)?, &config, size).is_err() {
                         tracing::warn!(domain = %memory.domain, "the domain is full: the summarizer's statements are left out");
                         break;

@@ -215,8 +215,7 @@ fn take(
     if let Some(id) = memory.merged_into {
         memory.merged_into = Some(ids.resolve(tx, domain, id)?);
     }
-    let size = memory.content.to_string().len() as u64;
-    check_quota(&tx.memory_usage(domain)?, config, size)?;
+    check_quota(&tx.memory_usage(domain)?, config, memory.size_bytes())?;
     tx.insert_memory(&memory, &hash)?;
     Ok(Some(memory))
 }

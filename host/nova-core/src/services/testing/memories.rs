@@ -42,14 +42,6 @@ impl MemoryRow {
     fn waits(&self) -> bool {
         self.memory.layer == MemoryLayer::Episodic && self.memory.consolidated_at.is_none()
     }
-
-    fn bytes(&self) -> u64 {
-        let m = &self.memory;
-        let json = |v: &dyn Fn() -> String| v().len() as u64;
-        json(&|| m.content.to_string())
-            + json(&|| serde_json::to_string(&m.context).unwrap_or_default())
-            + json(&|| serde_json::to_string(&m.metadata).unwrap_or_default())
-    }
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -194,7 +186,7 @@ impl MemoryReads for State {
                 MemoryLayer::Episodic => usage.episodic += 1,
                 MemoryLayer::Semantic => usage.semantic += 1,
             }
-            usage.bytes += row.bytes();
+            usage.bytes += row.memory.size_bytes();
         }
         Ok(usage)
     }

@@ -86,6 +86,37 @@ async fn a_full_domain_refuses_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_domain_is_full_to_the_byte() {
+    let described = |text: &str| NewMemory {
+        context: serde_json::Map::from_iter([("place".to_owned(), json!("the long corridor"))]),
+        metadata: serde_json::Map::from_iter([("mood".to_owned(), json!("calm"))]),
+        ..said(text)
+    };
+    let one = store(&Bench::default(), described("one"))
+        .await
+        .size_bytes();
+    let with = |bytes_max| {
+        Bench::new(ServiceConfig {
+            memory: MemoryConfig {
+                bytes_max,
+                ..MemoryConfig::default()
+            },
+            ..ServiceConfig::default()
+        })
+    };
+    let exact = with(2 * one);
+    store(&exact, described("one")).await;
+    store(&exact, described("two")).await;
+    let usage = exact.services.memories.usage(&home()).await.unwrap();
+    assert_eq!(usage.bytes, 2 * one);
+    let short = with(2 * one - 1);
+    store(&short, described("one")).await;
+    let memories = &short.services.memories;
+    let error = memories.store(&home(), described("two")).await;
+    assert_eq!(error.unwrap_err().details()["limit"], "memory.bytes_max");
+}
+
+#[tokio::test]
 async fn what_recurs_becomes_knowledge_with_its_sources() {
     let bench = Bench::default();
     let first = store(&bench, said("Ann likes green tea")).await;
