@@ -166,14 +166,7 @@ impl DomainIndex {
             .filter(|_| query.mode != SearchMode::Vector);
         let words = text.map(|text| self.words.score(text, passes));
         let word_spread = words.as_ref().map(|words| {
-            let mut best = words.matched.clone();
-            let by_score =
-                |a: &u32, b: &u32| words.scores[*b as usize].total_cmp(&words.scores[*a as usize]);
-            if best.len() > wanted {
-                best.select_nth_unstable_by(wanted, by_score);
-                best.truncate(wanted);
-            }
-            candidates.extend(best);
+            candidates.extend(words.best(wanted));
             spread(words, passing)
         });
 

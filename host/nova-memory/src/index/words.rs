@@ -44,6 +44,35 @@ pub(super) struct WordScores {
     pub(super) matched: Vec<u32>,
 }
 
+impl WordScores {
+    /// The documents of the highest scores, at most `limit` and in no order. Of the many that a common word matches most
+    /// are passed over by one comparison.
+    pub(super) fn best(&self, limit: usize) -> Vec<u32> {
+        let by_score = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0);
+        let mut best: Vec<(f32, u32)> = Vec::new();
+        let mut least = f32::NEG_INFINITY;
+        for document in &self.matched {
+            let score = self.scores[*document as usize];
+            if score <= least {
+                continue;
+            }
+            best.push((score, *document));
+            if best.len() >= 4 * limit.max(1) {
+                best.select_nth_unstable_by(limit, by_score);
+                best.truncate(limit);
+                least = best
+                    .iter()
+                    .fold(f32::INFINITY, |least, (s, _)| least.min(*s));
+            }
+        }
+        if best.len() > limit {
+            best.select_nth_unstable_by(limit, by_score);
+            best.truncate(limit);
+        }
+        best.into_iter().map(|(_, document)| document).collect()
+    }
+}
+
 impl Words {
     pub(super) fn new(analyzer: Analyzer) -> Self {
         Self {
@@ -237,6 +266,29 @@ mod tests {
         words.push(3, "red runs");
         assert_eq!(holding(&words, &[&["red"]]), [2, 3]);
         assert_eq!(holding(&words, &[&["running"]]), [1, 3]);
+    }
+
+    #[test]
+    fn the_best_are_those_of_a_full_sort() {
+        let scores: Vec<f32> = (0..5000u32)
+            .map(|d| (d.wrapping_mul(2_654_435_761) >> 20) as f32)
+            .collect();
+        let matched: Vec<u32> = (0..5000).filter(|d| d % 3 != 0).collect();
+        let of = |documents: &[u32]| -> Vec<f32> {
+            let scores = documents.iter().map(|d| scores[*d as usize]);
+            let mut scores: Vec<f32> = scores.collect();
+            scores.sort_by(|a, b| b.total_cmp(a));
+            scores
+        };
+        let found = WordScores {
+            scores: scores.clone(),
+            matched: matched.clone(),
+        };
+        for limit in [1, 7, 100, 3000, 9000] {
+            let best = found.best(limit);
+            let all = of(&matched);
+            assert_eq!(of(&best), all[..limit.min(all.len())], "{limit}");
+        }
     }
 
     #[test]
