@@ -178,6 +178,7 @@ pub async fn vectors_come_and_go(store: &Arc<dyn Datastore>) {
     let stored = read(store, |tx| tx.memories_after(0, 10)).await;
     assert_eq!(stored.len(), 2);
     assert_eq!(stored[0].vectors, kept);
+    assert!(stored[1].vectors.is_empty(), "each has its own only");
     let after = stored[0].position;
     assert_eq!(
         read(store, move |tx| tx.memories_after(after, 10))

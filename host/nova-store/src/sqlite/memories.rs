@@ -184,8 +184,33 @@ pub(super) fn by_content(
 pub(super) fn after(tx: &Tx<'_, '_>, position: i64, limit: usize) -> Result<Vec<StoredMemory>> {
     let text = select!("memories WHERE position > ? ORDER BY position LIMIT ?");
     let rows = tx.many(text, params![position, int(limit as u64)?], placed)?;
-    with_vectors(tx, rows)
+    let Some((last, _)) = rows.last() else {
+        return Ok(Vec::new());
+    };
+    // The rows follow one another, and so do their vectors: one statement reads them all.
+    let found = tx.many(VECTORS_BETWEEN, params![position, last], |row| {
+        let vector = MemoryVector {
+            model: row.get(1)?,
+            vector: unpack_vector(row.get_ref(2)?.as_blob()?),
+        };
+        Ok((row.get::<_, i64>(0)?, vector))
+    })?;
+    let mut found = found.into_iter().peekable();
+    let join = |(position, memory)| {
+        let mut vectors = Vec::new();
+        while let Some((_, vector)) = found.next_if(|(of, _)| *of <= position) {
+            vectors.push(vector);
+        }
+        StoredMemory {
+            position,
+            memory,
+            vectors,
+        }
+    };
+    Ok(rows.into_iter().map(join).collect())
 }
+
+pub(super) const VECTORS_BETWEEN: &str = "SELECT memory, model, vector FROM memory_vectors WHERE memory > ? AND memory <= ? ORDER BY memory, model";
 
 pub(super) fn with_vectors(tx: &Tx<'_, '_>, rows: Vec<(i64, Memory)>) -> Result<Vec<StoredMemory>> {
     let join = |(position, memory)| {

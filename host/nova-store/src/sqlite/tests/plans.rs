@@ -129,6 +129,10 @@ fn every_list_walks_an_index() {
     ] {
         check(&memory_part::statement(&part), index);
     }
+    check(
+        memories::VECTORS_BETWEEN,
+        "sqlite_autoindex_memory_vectors_1",
+    );
     check(memories::EXPIRED, "memories_to_expire");
     check(memories::RETIRED, "memories_to_retire");
     for (state, index) in [
