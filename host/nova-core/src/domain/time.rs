@@ -18,9 +18,9 @@ pub struct Timestamp(i64);
 const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
 impl Timestamp {
-    /// From milliseconds since 1970; clamped to what RFC 3339 can write (year 9999).
+    /// From milliseconds since 1970; clamped to what RFC 3339 can write at every offset (the end of the year 9999).
     pub fn from_millis(ms: i64) -> Self {
-        Self(ms.clamp(0, 253_402_300_799_999))
+        Self(ms.clamp(0, jiff::Timestamp::MAX.as_second() * 1000))
     }
 
     /// Milliseconds since 1970.
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(t.to_string(), "2026-01-31T10:00:00.500Z");
         for (ms, text) in [
             (0, "1970-01-01T00:00:00.000Z"),
-            (i64::MAX, "9999-12-31T23:59:59.999Z"),
+            (i64::MAX, "9999-12-30T22:00:00.000Z"),
         ] {
             let t = Timestamp::from_millis(ms);
             assert_eq!(t.to_string(), text);
