@@ -4,11 +4,13 @@
 //! Computer Journal 1965, with its usual coefficients. Knows nothing of what it minimises.
 
 /// The lowest point found from `start`, and its value; `step` is the edge of the first
-/// simplex, `evaluations` bounds the calls. A value that is not a number counts as worst.
+/// simplex, `evaluations` bounds the calls. It ends early where the values of all corners lie
+/// within the part `near` of the lowest. A value that is not a number counts as worst.
 pub(crate) fn minimise(
     start: &[f64],
     step: f64,
     evaluations: usize,
+    near: f64,
     function: impl Fn(&[f64]) -> f64,
 ) -> (Vec<f64>, f64) {
     let value = |point: Vec<f64>| {
@@ -28,7 +30,7 @@ pub(crate) fn minimise(
         simplex.sort_by(|a, b| a.1.total_cmp(&b.1));
         let (best, worst) = (simplex[0].1, simplex[n].1);
         // An infinite spread compares false: the search goes on.
-        let settled = worst - best <= 1e-9 * best.abs();
+        let settled = worst - best <= near * best.abs();
         if n == 0 || spent >= evaluations || settled {
             return simplex.swap_remove(0);
         }
@@ -85,7 +87,7 @@ mod tests {
             let (x, y) = (p[0], p[1]);
             (1.0 - x).powi(2) + 100.0 * (y - x * x).powi(2)
         };
-        let (point, value) = minimise(&[-1.2, 1.0], 0.5, 1000, rosenbrock);
+        let (point, value) = minimise(&[-1.2, 1.0], 0.5, 1000, 1e-9, rosenbrock);
         assert!(
             (point[0] - 1.0).abs() < 1e-3 && (point[1] - 1.0).abs() < 1e-3,
             "{point:?}"
@@ -95,9 +97,9 @@ mod tests {
 
     #[test]
     fn it_stops_where_everything_is_level_or_not_a_number() {
-        assert_eq!(minimise(&[3.0], 1.0, 50, |_| 2.0).1, 2.0);
+        assert_eq!(minimise(&[3.0], 1.0, 50, 1e-9, |_| 2.0).1, 2.0);
         assert_eq!(
-            minimise(&[3.0, 4.0], 1.0, 50, |_| f64::NAN).1,
+            minimise(&[3.0, 4.0], 1.0, 50, 1e-9, |_| f64::NAN).1,
             f64::INFINITY
         );
     }

@@ -80,23 +80,24 @@ fn pattern(rest: &[f64], season: usize) -> (Vec<f64>, Vec<f64>) {
     let (n, half) = (rest.len(), season / 2);
     let mut part = vec![0.0; n];
     let mut next = vec![0.0; season];
+    let near: [f64; REACH + 1] = std::array::from_fn(|k| 1.0 - k as f64 / (REACH as f64 + 1.0));
+    // Of one place: the weight of each value, and the value times it.
+    let mut places: Vec<(f64, f64)> = Vec::with_capacity(n / season + 1);
     for place in 0..season {
-        let values: Vec<f64> = rest[place..].iter().step_by(season).copied().collect();
-        for k in 0..=values.len() {
+        places.clear();
+        places.extend((place..n).step_by(season).map(|at| {
+            let edge = at < half || at + half >= n;
+            let weight = if edge { EDGE_WEIGHT } else { 1.0 };
+            (weight, weight * rest[at])
+        }));
+        for k in 0..=places.len() {
             let (mut sum, mut weights) = (0.0, 0.0);
-            let last = (k + REACH).min(values.len().saturating_sub(1));
-            for (j, value) in values
-                .iter()
-                .enumerate()
-                .take(last + 1)
-                .skip(k.saturating_sub(REACH))
-            {
-                let at = place + j * season;
-                let edge = at < half || at + half >= n;
-                let near = 1.0 - k.abs_diff(j) as f64 / (REACH as f64 + 1.0);
-                let weight = near * if edge { EDGE_WEIGHT } else { 1.0 };
-                sum += weight * value;
-                weights += weight;
+            let first = k.saturating_sub(REACH);
+            let last = places.len().min(k + REACH + 1);
+            for (j, (weight, value)) in places[first..last].iter().enumerate() {
+                let near = near[k.abs_diff(first + j)];
+                sum += near * value;
+                weights += near * weight;
             }
             let smooth = if weights > 0.0 { sum / weights } else { 0.0 };
             match part.get_mut(place + k * season) {

@@ -15,7 +15,10 @@ pub(super) const SEASONS_MAX: usize = 2;
 /// Evaluations of the search for each parameter, at most.
 const EVALUATIONS: usize = 40;
 /// Values up to which a search has all of them; a longer series gets fewer, as a pass costs more.
-const FULL_SEARCH: usize = 700;
+const FULL_SEARCH: usize = 500;
+/// A search ends where all that is left differs by this part of the sum of squares: less than what
+/// decides between forms, and no forecast is better for it.
+const NEAR: f64 = 1e-3;
 
 /// A model's form.
 #[derive(Clone, Debug, PartialEq)]
@@ -157,7 +160,7 @@ impl Ets {
         let cost = |point: &[f64]| start.clone().run(series, &form.smoothing(point), |_| {});
         let fewer = (FULL_SEARCH as f64 / series.len() as f64).min(1.0);
         let budget = (fewer * (evaluations * form.dimensions()) as f64) as usize;
-        let (point, squares) = simplex::minimise(from, step, budget, cost);
+        let (point, squares) = simplex::minimise(from, step, budget, NEAR, cost);
         Self {
             smoothing: form.smoothing(&point),
             point,
