@@ -1,10 +1,11 @@
 //! Time: milliseconds since 1970 UTC inside, RFC 3339 outside.
 
 use std::fmt;
+use std::io::Write as _;
 use std::str::FromStr;
 
+use jiff::fmt::StdFmtWrite;
 use jiff::fmt::temporal::DateTimePrinter;
-use jiff::fmt::{StdFmtWrite, StdIoWrite};
 use serde::{Deserialize, Serialize, Serializer, ser};
 
 use crate::error::Error;
@@ -41,24 +42,20 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_millisecond(self.0) {
-            Ok(t) => PRINTER
-                .print_timestamp(&t, StdFmtWrite(f))
-                .map_err(|_| fmt::Error),
-            Err(_) => write!(f, "{}ms", self.0),
-        }
+        // What `from_millis` lets through can always be written.
+        let t = jiff::Timestamp::from_millisecond(self.0).map_err(|_| fmt::Error)?;
+        PRINTER
+            .print_timestamp(&t, StdFmtWrite(f))
+            .map_err(|_| fmt::Error)
     }
 }
 
 impl Serialize for Timestamp {
-    /// Every record has several, so none is put on the heap.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Every record has several, so none is put on the heap.
         let mut buffer = [0; 32];
         let mut free = &mut buffer[..];
-        let t = jiff::Timestamp::from_millisecond(self.0).map_err(ser::Error::custom)?;
-        PRINTER
-            .print_timestamp(&t, StdIoWrite(&mut free))
-            .map_err(ser::Error::custom)?;
+        write!(free, "{self}").map_err(ser::Error::custom)?;
         let used = 32 - free.len();
         let text = std::str::from_utf8(&buffer[..used]).map_err(ser::Error::custom)?;
         serializer.serialize_str(text)
