@@ -11,7 +11,7 @@ mod random;
 pub use ask::{Ask, ask, resources, with};
 pub use catalog::catalog;
 pub use check::check;
-pub use fair::{Fair, fair, max_min};
+pub use fair::{as_defined, max_min};
 pub use nodes::{nodes, used_nodes};
 pub use random::{random, small};
 

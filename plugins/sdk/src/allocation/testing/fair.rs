@@ -1,6 +1,6 @@
 //! Fair division told anew, by its definition: slow, plain, for small problems only.
 //!
-//! Owns what the answers of fair allocators are held to: [`fair`] divides a problem anew, every set
+//! Owns what the answers of fair allocators are held to: [`as_defined`] divides a problem anew, every set
 //! of minima tried, the common level found by bisection, bundles counted one by one;
 //! [`max_min`] asks of given amounts whether anybody could have more. Shares no code with
 //! [`filling`](crate::allocation::filling).
@@ -10,8 +10,8 @@ mod part;
 
 pub use criterion::max_min;
 
-use crate::allocation::Problem;
 use crate::allocation::filling::Sharing;
+use crate::allocation::{Allocation, Problem, UnmetReason};
 use part::{Part, Rule, used};
 
 /// Below this, amounts and bounds are equal, relative to the bound.
@@ -21,18 +21,18 @@ const TIE: f64 = 1e-12;
 
 /// How a problem is divided fairly.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fair {
+struct Fair {
     /// What each demand is given.
-    pub amount: Vec<f64>,
+    amount: Vec<f64>,
     /// Whether a claim got nothing because its minima could not be met.
-    pub refused: Vec<bool>,
+    refused: Vec<bool>,
 }
 
 /// Divides a valid problem of at most some sixteen claims.
 ///
 /// # Panics
 /// When the level neither rises nor stops anybody: a fault in here.
-pub fn fair(problem: &Problem, sharing: Sharing) -> Fair {
+fn fair(problem: &Problem, sharing: Sharing) -> Fair {
     let parts = Part::all(problem, sharing);
     let rules = Rule::all(problem);
     let refused = refused(problem, &parts, &rules);
@@ -50,6 +50,40 @@ pub fn fair(problem: &Problem, sharing: Sharing) -> Fair {
         amount: division.amounts(&division.position),
         refused: division.refused,
     }
+}
+
+/// Whether an answer is the fair division: the amounts are those of the definition, and who is told that its minima do
+/// not fit is refused by it too.
+///
+/// # Errors
+/// Where they differ.
+///
+/// # Panics
+/// When the level neither rises nor stops anybody: a fault in here.
+pub fn as_defined(problem: &Problem, sharing: Sharing, found: &Allocation) -> Result<(), String> {
+    let defined = fair(problem, sharing);
+    for (d, (&found, &defined)) in found.amount.iter().zip(&defined.amount).enumerate() {
+        if (found - defined).abs() > 1e-6 * defined.max(1.0) {
+            return Err(format!("demand {d}: {found} given, {defined} is fair"));
+        }
+    }
+    let told = found.unmet.iter().map(|unmet| {
+        let claim = problem.demands.claim[unmet.demand as usize] as usize;
+        (claim, unmet.reason == UnmetReason::Min, &unmet.description)
+    });
+    for (claim, for_minima, description) in told.clone() {
+        if for_minima != defined.refused[claim] {
+            return Err(format!("claim {claim} is told: {description}"));
+        }
+    }
+    for (claim, &refused) in defined.refused.iter().enumerate() {
+        if refused != told.clone().any(|(of, minima, _)| minima && of == claim) {
+            return Err(format!(
+                "claim {claim}: refused by the definition: {refused}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Of all sets of claims whose minima fit together, the one that serves the highest tiers, and in
