@@ -129,6 +129,13 @@ impl Kept {
         self.index.lock().keys().cloned().collect()
     }
 
+    /// The revisions that are kept of a plugin, newest first.
+    pub(crate) fn numbers(&self, name: &str) -> Vec<u64> {
+        let index = self.index.lock();
+        let kept = index.get(name).map(|index| &index.revisions);
+        kept.into_iter().flatten().map(|e| e.revision).collect()
+    }
+
     /// What is kept of a plugin, newest first.
     pub(crate) fn sources(&self, name: &str) -> Vec<Source> {
         let index = self.index.lock();

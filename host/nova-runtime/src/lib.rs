@@ -18,6 +18,7 @@ mod config;
 mod error;
 mod events;
 
+mod aside;
 mod breaker;
 mod registry;
 mod routing;

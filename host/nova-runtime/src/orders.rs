@@ -37,6 +37,8 @@ pub(crate) enum Order {
         by: Option<KeyId>,
         reply: Reply<()>,
     },
+    /// The routes have changed: look for what they want.
+    Look,
 }
 
 /// Serve an earlier revision again.

@@ -1,4 +1,5 @@
-//! Live analytics processors: one for each plugin and domain, caught up before it answers.
+//! Live analytics processors: one for each plugin and domain, caught up before it answers; another for a revision
+//! on trial beside the serving one.
 //!
 //! Each is an actor behind its own lock: one question at a time, and none of them waits for
 //! another's. What a processor knows comes from recorded events alone, so that it can be dropped
@@ -37,7 +38,8 @@ impl From<Failure> for Trouble {
     }
 }
 
-type Key = (Arc<str>, Domain);
+/// Plugin, domain, and the revision where it is one beside the serving one.
+type Key = (Arc<str>, Domain, Option<u64>);
 
 /// The processors alive now; at most so many.
 pub(crate) struct Processors {
@@ -87,17 +89,19 @@ impl Processors {
         }
     }
 
-    /// Brings the domain's processor up to the newest recorded event, and asks it.
+    /// Brings the domain's processor up to the newest recorded event, and asks it. A revision beside the serving one
+    /// has a processor of its own, so that the two take no state from each other with every question.
     pub(crate) async fn report(
         &self,
         invoker: &Invoker,
         datastore: &dyn Datastore,
-        revision: &Arc<Revision>,
+        (revision, is_beside): (&Arc<Revision>, bool),
         domain: &Domain,
         query: &AnalyticsQuery,
     ) -> Result<Asked<AnalyticsReport>, Trouble> {
         let unit = &revision.unit;
-        let slot = self.slot((Arc::clone(&unit.plugin), domain.clone()))?;
+        let beside = is_beside.then_some(revision.status.revision);
+        let slot = self.slot((Arc::clone(&unit.plugin), domain.clone(), beside))?;
         let turn = tokio::time::timeout(
             Duration::from_millis(unit.limits.queue_ms),
             slot.live.lock(),
@@ -160,7 +164,7 @@ impl Processors {
             rebuilt: self.rebuilt.load(Relaxed),
             ..ProcessorStatus::default()
         };
-        for slot in slots.iter().filter(|((of, _), _)| &**of == plugin) {
+        for slot in slots.iter().filter(|((of, ..), _)| &**of == plugin) {
             status.alive += 1;
             status.catching_up += u64::from(slot.1.is_catching_up.load(Relaxed));
             status.ingested_events += slot.1.ingested.load(Relaxed);
@@ -170,7 +174,13 @@ impl Processors {
 
     /// Drops the processors of a plugin. One that answers now finishes first.
     pub(crate) fn forget(&self, plugin: &str) {
-        self.slots.lock().retain(|(of, _), _| &**of != plugin);
+        self.slots.lock().retain(|(of, ..), _| &**of != plugin);
+    }
+
+    /// Drops the processors of revisions beside the serving ones that are not on trial any more.
+    pub(crate) fn keep_beside(&self, on_trial: impl Fn(&str, u64) -> bool) {
+        let stays = |(of, _, beside): &Key| beside.is_none_or(|number| on_trial(of, number));
+        self.slots.lock().retain(|key, _| stays(key));
     }
 
     /// Drops all of them.
@@ -209,15 +219,17 @@ mod tests {
 
     #[test]
     fn the_least_recently_asked_idle_processor_makes_room() {
-        let key = |plugin: &str| (Arc::from(plugin), Domain::default());
+        let key = |plugin: &str| (Arc::from(plugin), Domain::default(), None);
         let processors = Processors::new(2);
         let busy = processors.slot(key("a")).unwrap();
         drop(processors.slot(key("b")).unwrap());
         drop(processors.slot(key("c")).unwrap());
         let names = || {
             let slots = processors.slots.lock();
-            let mut names: Vec<String> =
-                slots.keys().map(|(plugin, _)| plugin.to_string()).collect();
+            let mut names: Vec<String> = slots
+                .keys()
+                .map(|(plugin, ..)| plugin.to_string())
+                .collect();
             names.sort();
             names
         };
@@ -228,6 +240,12 @@ mod tests {
         processors.slot(key("d")).unwrap();
         assert_eq!(names(), ["c", "d"]);
         processors.forget("c");
+        assert_eq!(names(), ["d"]);
+        let beside = ("d".into(), Domain::default(), Some(1));
+        drop(processors.slot(beside).unwrap());
+        processors.keep_beside(|plugin, number| (plugin, number) == ("d", 1));
+        assert_eq!(names(), ["d", "d"], "each has its own");
+        processors.keep_beside(|_, _| false);
         assert_eq!(names(), ["d"]);
     }
 }

@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, watch};
 
+use crate::aside::Aside;
 use crate::breaker::{Breaker, BreakerConfig};
 use crate::invoke::Unit;
 use crate::kept::Origin;
@@ -59,7 +60,7 @@ pub(crate) struct Revision {
 }
 
 impl Revision {
-    fn new(
+    pub(crate) fn new(
         number: u64,
         loaded: Loaded,
         stats: Arc<Stats>,
@@ -172,6 +173,8 @@ pub(crate) struct Snapshot {
     pub(crate) trials: BTreeMap<Kind, Arc<Trial>>,
     /// The shadows that run.
     pub(crate) shadows: BTreeMap<Kind, Arc<shadow::Run>>,
+    /// What these name and no plugin has in memory.
+    pub(crate) aside: BTreeMap<(Arc<str>, u64), Aside>,
     /// All that lay in the directory at the start was looked at.
     pub(crate) settled: bool,
 }
@@ -208,7 +211,7 @@ impl Snapshot {
                 if self
                     .trials
                     .get(&revision.kind)
-                    .is_some_and(|trial| trial.canary.plugin == *plugin.name) =>
+                    .is_some_and(|trial| trial.canary.is_of(&plugin.name)) =>
             {
                 PluginState::Canary
             }
@@ -289,6 +292,7 @@ impl Registry {
             routes: Routes::new(),
             trials: BTreeMap::new(),
             shadows: BTreeMap::new(),
+            aside: BTreeMap::new(),
             settled: false,
         };
         Self {
@@ -336,10 +340,12 @@ impl Registry {
         self.replace(|next| next.settled = true);
     }
 
-    fn replace<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
+    /// Puts a changed snapshot in the present one's place.
+    pub(crate) fn replace<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
         let _writing = self.writing.lock();
         let mut next = Snapshot::clone(&self.snapshot.load());
         let answer = change(&mut next);
+        next.tidy();
         self.snapshot.store(Arc::new(next));
         self.changed.send_replace(());
         answer

@@ -3,7 +3,6 @@
 //! Everything is read off one snapshot, so that a call sees one state of plugins and routes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use nova_core::ports::Call;
 use nova_core::ports::runtime::{Readiness, Route};
@@ -11,9 +10,6 @@ use nova_core::strategy::{CallError, Kind};
 
 use crate::registry::{Revision, Snapshot};
 use crate::shadow;
-
-/// Replaced revisions are loaded again after a start, after all else: until then a shadow of one waits.
-const RESERVES_WITHIN: Duration = Duration::from_secs(10);
 
 /// A revision that may be asked, and the rule that picked it.
 pub(crate) struct Candidate {
@@ -37,7 +33,7 @@ impl Snapshot {
             && let Some(revision) = self.on_trial(kind, call)
         {
             return Ok(Candidate {
-                revision: Arc::clone(revision),
+                revision,
                 route: Route::Canary,
             });
         }
@@ -68,10 +64,11 @@ impl Snapshot {
     }
 
     /// The canary's revision, when the call is of its share.
-    fn on_trial(&self, kind: Kind, call: &Call) -> Option<&Arc<Revision>> {
+    fn on_trial(&self, kind: Kind, call: &Call) -> Option<Arc<Revision>> {
         let trial = self.trials.get(&kind)?;
-        let revision = self.plugin(&trial.canary.plugin)?.current.as_ref()?;
-        (revision.kind == kind && trial.takes(call)).then_some(revision)
+        let canary = &trial.canary;
+        let revision = self.candidate(kind, &canary.plugin, canary.revision).ok()?;
+        trial.takes(call).then_some(revision)
     }
 
     /// Who is asked after those that were: the revision before, of the routed plugin, then the
@@ -132,44 +129,6 @@ impl Snapshot {
     pub(crate) fn copied_for(&self, kind: Kind, route: Route) -> Option<&Arc<shadow::Run>> {
         let run = self.shadows.get(&kind)?;
         (route == Route::Default && run.takes()).then_some(run)
-    }
-
-    /// The candidate of a shadow.
-    ///
-    /// # Errors
-    /// Why it cannot be compared.
-    pub(crate) fn shadowed(&self, run: &shadow::Run) -> Result<Arc<Revision>, String> {
-        let name = &run.order.plugin;
-        let Some(plugin) = self.plugin(name) else {
-            return Err(format!("'{name}' is not loaded"));
-        };
-        let found = match run.order.revision {
-            None => plugin.current.clone(),
-            Some(number) => plugin.revision(number),
-        };
-        let found = found.filter(|revision| revision.kind == run.kind);
-        let Some(revision) = found else {
-            let number = run.order.revision;
-            return Err(number.map_or_else(
-                || format!("no revision of '{name}' serves as {}", run.kind),
-                |number| format!("revision {number} of '{name}' is not loaded"),
-            ));
-        };
-        let serving = self.default_revision(run.kind);
-        if serving.is_some_and(|serving| Arc::ptr_eq(serving, &revision)) {
-            return Err(format!("'{name}' serves by default now"));
-        }
-        Ok(revision)
-    }
-
-    /// What keeps a shadow from comparing anything, once all that lay in the directory was looked at.
-    pub(crate) fn obstacle(&self, run: &shadow::Run) -> Option<String> {
-        let may_come = !self.settled
-            || (run.order.revision.is_some() && run.began.elapsed() < RESERVES_WITHIN);
-        if may_come {
-            return None;
-        }
-        self.shadowed(run).err()
     }
 
     /// Whether calls that name no plugin reach this one.

@@ -51,6 +51,7 @@ pub struct Runtime {
     invoker: Arc<Invoker>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) arena: Arena,
+    kept: Arc<Kept>,
     processors: Arc<Processors>,
     events: Arc<Events>,
     datastore: Arc<dyn Datastore>,
@@ -96,6 +97,7 @@ impl Runtime {
             .map_err(unusable("artifact directory", config.artifact_dir()))?;
         let kept = Kept::open(config.revision_dir(), config.kept_revisions)
             .map_err(unusable("revision directory", config.revision_dir()))?;
+        let kept = Arc::new(kept);
         let loader = Arc::new(Loader::new(
             config.clone(),
             Arc::clone(&invoker),
@@ -132,7 +134,7 @@ impl Runtime {
             config: config.clone(),
             registry: Arc::clone(&registry),
             loader,
-            kept: Arc::new(kept),
+            kept: Arc::clone(&kept),
             processors: Arc::clone(&processors),
             events: Arc::clone(&events),
             orders: ordered,
@@ -150,6 +152,7 @@ impl Runtime {
             config,
             invoker,
             registry,
+            kept,
             processors,
             events,
             datastore,
@@ -283,13 +286,14 @@ impl StrategyRuntime for Runtime {
             let (invoker, datastore) = (Arc::clone(&self.invoker), Arc::clone(&self.datastore));
             let (processors, query) = (Arc::clone(&self.processors), Arc::clone(&query));
             let domain = call.domain.clone();
+            let is_beside = self.registry.snapshot().is_beside(ticket.revision());
             // A task of its own: a caller that goes away must not throw away a processor that catches up.
             let asked = tokio::spawn(
                 async move {
                     let report = processors.report(
                         &invoker,
                         &*datastore,
-                        ticket.revision(),
+                        (ticket.revision(), is_beside),
                         &domain,
                         &query,
                     );
@@ -341,6 +345,7 @@ impl StrategyRuntime for Runtime {
         &self,
         plugin: &str,
         to: Option<u64>,
+        reason: String,
         by: Option<KeyId>,
     ) -> nova_core::Result<PluginStatus> {
         self.order(|reply| {
@@ -348,12 +353,16 @@ impl StrategyRuntime for Runtime {
                 plugin: plugin.to_owned(),
                 to,
                 from: None,
-                reason: "ordered".to_owned(),
+                reason,
                 by,
                 reply: Some(reply),
             })
         })
         .await
+    }
+
+    fn revisions(&self, plugin: &str) -> Vec<u64> {
+        self.kept.numbers(plugin)
     }
 
     async fn install(
@@ -384,16 +393,28 @@ impl StrategyRuntime for Runtime {
 
     fn set_routes(&self, routes: Routes) {
         self.registry.set_routes(routes);
+        let snapshot = self.registry.snapshot();
+        self.processors.keep_beside(|plugin, number| {
+            let of = |trial: &Arc<crate::trial::Trial>| {
+                trial.canary.plugin == plugin && trial.canary.revision == Some(number)
+            };
+            snapshot.trials.values().any(of)
+        });
+        // An error says that the runtime is ending.
+        drop(self.orders.send(Order::Look));
     }
 
     fn canary(&self, kind: Kind) -> Option<Comparison> {
         let snapshot = self.registry.snapshot();
-        Some(snapshot.trials.get(&kind)?.comparison())
+        let trial = snapshot.trials.get(&kind)?;
+        let canary = &trial.canary;
+        Some(trial.comparison(snapshot.obstacle(kind, &canary.plugin, canary.revision)))
     }
 
     fn shadow(&self, kind: Kind) -> Option<ShadowReport> {
         let snapshot = self.registry.snapshot_full();
         let run = snapshot.shadows.get(&kind)?;
-        Some(run.report(snapshot.obstacle(run)))
+        let order = &run.order;
+        Some(run.report(snapshot.obstacle(kind, &order.plugin, order.revision)))
     }
 }

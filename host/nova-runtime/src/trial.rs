@@ -1,6 +1,7 @@
 //! The numbers of a canary: what both sides have shown since it began, and which call goes to which.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -23,9 +24,20 @@ fn share(percent: f64) -> u64 {
     (percent * (PARTS as f64 / 100.0)).round() as u64
 }
 
-/// A canary that runs.
+/// Whose numbers are counted; none = nobody's yet.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Pair {
+    /// The revision on trial.
+    pub(crate) canary: Option<u64>,
+    /// Plugin and revision of the default.
+    pub(crate) others: Option<(Arc<str>, u64)>,
+}
+
+/// A canary that runs, with the numbers of one pair of revisions.
 pub(crate) struct Trial {
     pub(crate) canary: Canary,
+    pair: Pair,
+    begun_anew: u64,
     calls: AtomicU64,
     canary_side: Mutex<Side>,
     others: Mutex<Side>,
@@ -45,10 +57,32 @@ impl Trial {
     pub(crate) fn new(canary: Canary) -> Self {
         Self {
             canary,
+            pair: Pair::default(),
+            begun_anew: 0,
             calls: AtomicU64::new(0),
             canary_side: Mutex::default(),
             others: Mutex::default(),
         }
+    }
+
+    /// The same canary with numbers of another pair; none = they are of this one. What is not there now is
+    /// waited for, with the numbers as they are. Calls that are under way count for the numbers that were
+    /// there when they began.
+    pub(crate) fn of(&self, pair: Pair) -> Option<Self> {
+        let pair = Pair {
+            canary: pair.canary.or(self.pair.canary),
+            others: pair.others.or_else(|| self.pair.others.clone()),
+        };
+        if pair == self.pair {
+            return None;
+        }
+        let had_any = self.canary_side.lock().calls + self.others.lock().calls > 0;
+        Some(Self {
+            pair,
+            begun_anew: self.begun_anew + u64::from(had_any),
+            calls: AtomicU64::new(self.calls.load(Relaxed)),
+            ..Self::new(self.canary.clone())
+        })
     }
 
     /// Whether a call goes to the canary.
@@ -97,21 +131,25 @@ impl Trial {
         }
     }
 
-    /// What both sides have shown.
-    pub(crate) fn comparison(&self) -> Comparison {
+    /// What both sides have shown; `obstacle` is why the canary gets no calls.
+    pub(crate) fn comparison(&self, obstacle: Option<String>) -> Comparison {
+        let others = self.pair.others.as_ref().map(|(_, number)| *number);
         Comparison {
-            canary: self.canary_side.lock().arm(),
-            others: self.others.lock().arm(),
+            canary: self.canary_side.lock().arm(self.pair.canary),
+            others: self.others.lock().arm(others),
+            begun_anew: self.begun_anew,
+            obstacle,
         }
     }
 }
 
 impl Side {
-    fn arm(&self) -> Arm {
+    fn arm(&self, revision: Option<u64>) -> Arm {
         let mut window = self.window_us.clone();
         window.sort_unstable();
         let rank = (0.99 * window.len() as f64).ceil() as usize;
         Arm {
+            revision,
             calls: self.calls,
             failed: self.failed,
             p99_us: window
@@ -137,6 +175,7 @@ mod tests {
     fn trial(percent: f64, sticky_by: StickyBy) -> Trial {
         Trial::new(Canary {
             plugin: "next".into(),
+            revision: None,
             percent,
             sticky_by,
             max_duration_s: 60.0,
@@ -189,9 +228,35 @@ mod tests {
             trial.record(true, Duration::from_micros(us), us > 90, Some(us as f64));
         }
         trial.record(false, Duration::from_micros(7), false, None);
-        let seen = trial.comparison();
+        let seen = trial.comparison(None);
         assert_eq!((seen.canary.calls, seen.canary.failed), (100, 10));
         assert_eq!((seen.canary.p99_us, seen.canary.objective), (99.0, 50.5));
         assert_eq!((seen.others.calls, seen.others.rated), (1, 0));
+    }
+
+    #[test]
+    fn another_revision_on_either_side_begins_the_numbers_anew() {
+        let pair = |canary, others: u64| Pair {
+            canary,
+            others: Some(("heft".into(), others)),
+        };
+        let took = Duration::from_micros(1);
+        let trial = trial(50.0, StickyBy::Call).of(pair(None, 2)).unwrap();
+        let trial = trial.of(pair(Some(1), 2)).unwrap();
+        assert_eq!(trial.comparison(None).begun_anew, 0, "there were none");
+        trial.record(true, took, false, None);
+        assert!(trial.of(pair(Some(1), 2)).is_none());
+        assert!(trial.of(pair(None, 2)).is_none(), "it may come again");
+        let next = trial.of(pair(Some(1), 3)).unwrap();
+        trial.record(true, took, false, None);
+        let seen = next.comparison(None);
+        assert_eq!((seen.begun_anew, seen.canary.calls), (1, 0));
+        assert_eq!(
+            (seen.canary.revision, seen.others.revision),
+            (Some(1), Some(3))
+        );
+        next.record(false, took, false, None);
+        let again = next.of(pair(Some(4), 3)).unwrap();
+        assert_eq!(again.comparison(None).begun_anew, 2);
     }
 }

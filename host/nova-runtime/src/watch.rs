@@ -78,6 +78,8 @@ pub(crate) enum Ended {
     Kept(String, Option<Box<Loaded>>),
     /// Of an earlier revision, to stand in for the serving one.
     Reserve(String, u64, Outcome),
+    /// Of a revision that a canary or a shadow wants.
+    Aside(String, u64, Box<Outcome>),
     /// Of an earlier revision that is to serve again.
     RolledBack(RollBack, u64, Box<Outcome>),
     /// Of an uploaded file.
@@ -123,6 +125,9 @@ impl Watch {
                 self.registry.settled();
                 self.load_reserves(&mut loads);
             }
+            if settled {
+                self.load_wanted(&mut loads);
+            }
             tokio::select! {
                 () = dirty.notified() => tokio::time::sleep(DEBOUNCE).await,
                 Some(ended) = loads.join_next() => match ended {
@@ -144,6 +149,9 @@ impl Watch {
                     Ok(Ended::Reserve(name, number, _)) => {
                         tracing::warn!(plugin = name, revision = number, "an earlier revision cannot stand in any more");
                     }
+                    Ok(Ended::Aside(name, number, outcome)) => {
+                        self.set_aside(&name, number, *outcome);
+                    }
                     Ok(Ended::RolledBack(order, number, outcome)) => {
                         self.rolled_back(order, number, Some(*outcome));
                     }
@@ -152,6 +160,7 @@ impl Watch {
                 },
                 Some(order) = self.orders.recv() => match order {
                     Order::RollBack(order) => self.roll_back(order, &mut loads),
+                    Order::Look => {}
                     Order::Install(order) => self.install(order, &mut loads),
                     Order::Remove { plugin, by, reply } => {
                         let answer = self.remove(&plugin, by);

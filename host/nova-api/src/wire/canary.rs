@@ -1,14 +1,15 @@
 //! Canaries: the order, and what an operator sees of it.
 
 use nova_core::Timestamp;
-use nova_core::strategy::canary::{Arm, Canary, Comparison, Conditions, StickyBy};
+use nova_core::strategy::canary::{Arm, Canary, CanaryOrder, Comparison, Conditions, StickyBy};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::object::only_object;
 use super::schema::{StickyByName, Time};
 
-/// A share of the default's calls goes to another plugin, which is promoted or aborted by what they show.
+/// A share of the default's calls goes to another plugin, or to another revision of the one that serves, which is
+/// promoted or aborted by what they show. Either `plugin` or `revision` is needed.
 #[derive(Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
 #[schema(as = NewCanary, example = json!({
@@ -18,7 +19,12 @@ use super::schema::{StickyByName, Time};
 }))]
 pub(crate) struct CanaryBody {
     /// The plugin on trial; it is loaded, and not the default.
-    plugin: String,
+    #[serde(default)]
+    plugin: Option<String>,
+    /// A kept revision of the plugin that serves by default, to be tried out in its place. To promote it is to roll the
+    /// plugin back (or forward) to it.
+    #[serde(default)]
+    revision: Option<u64>,
     /// Its share of the calls that the default route gets.
     #[schema(exclusive_minimum = 0, maximum = 100)]
     percent: f64,
@@ -90,7 +96,7 @@ impl From<ConditionsBody> for Conditions {
     }
 }
 
-impl From<CanaryBody> for Canary {
+impl From<CanaryBody> for CanaryOrder {
     fn from(body: CanaryBody) -> Self {
         let failing = Conditions {
             min_samples: 20,
@@ -100,13 +106,12 @@ impl From<CanaryBody> for Canary {
         };
         Self {
             plugin: body.plugin,
+            revision: body.revision,
             percent: body.percent,
             sticky_by: body.sticky_by,
             max_duration_s: body.max_duration_s,
             promote_if: body.promote_if.map(Into::into),
             abort_if: Some(body.abort_if.map_or(failing, Into::into)),
-            // Set when it is written.
-            started_at: Timestamp::from_millis(0),
         }
     }
 }
@@ -117,6 +122,8 @@ impl From<CanaryBody> for Canary {
 pub(crate) struct CanaryRecord {
     /// The plugin on trial.
     plugin: String,
+    /// Which revision of it; null = the serving one.
+    revision: Option<u64>,
     /// Its share of the default's calls.
     percent: f64,
     #[schema(value_type = StickyByName)]
@@ -140,20 +147,25 @@ pub(crate) struct ConditionsRecord {
     objective_ratio: Option<f64>,
 }
 
-/// Both sides of a canary, since it began or the daemon started.
+/// Both sides of a canary, since it began or the daemon started. When either side gets another revision, the numbers
+/// begin anew.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CanaryComparison)]
 pub(crate) struct ComparisonRecord {
-    /// The plugin on trial.
+    /// What is on trial.
     canary: ArmRecord,
     /// The default.
     others: ArmRecord,
+    /// How often the numbers began anew because a side got another revision.
+    begun_anew: u64,
 }
 
 /// What one side has shown.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CanaryArm)]
 pub(crate) struct ArmRecord {
+    /// The revision that was asked; null = none is there yet.
+    revision: Option<u64>,
     calls: u64,
     failed: u64,
     error_rate: f64,
@@ -177,6 +189,7 @@ impl From<Conditions> for ConditionsRecord {
 impl From<Arm> for ArmRecord {
     fn from(arm: Arm) -> Self {
         Self {
+            revision: arm.revision,
             calls: arm.calls,
             failed: arm.failed,
             error_rate: arm.error_rate(),
@@ -191,6 +204,7 @@ impl CanaryRecord {
     pub(crate) fn new(canary: Canary, seen: Comparison) -> Self {
         Self {
             plugin: canary.plugin,
+            revision: canary.revision,
             percent: canary.percent,
             sticky_by: canary.sticky_by,
             max_duration_s: canary.max_duration_s,
@@ -200,6 +214,7 @@ impl CanaryRecord {
             seen: ComparisonRecord {
                 canary: seen.canary.into(),
                 others: seen.others.into(),
+                begun_anew: seen.begun_anew,
             },
         }
     }

@@ -22,7 +22,7 @@ pub(crate) struct ShadowBody {
     /// The candidate; it is loaded. Absent = a revision of what serves by default.
     #[serde(default)]
     plugin: Option<String>,
-    /// A loaded revision of it; absent = the one that serves who asks for the plugin by name.
+    /// A kept revision of it; absent = the one that serves who asks for the plugin by name.
     #[serde(default)]
     revision: Option<u64>,
     /// Share of the default's calls that is copied.

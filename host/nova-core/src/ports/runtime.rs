@@ -380,7 +380,7 @@ pub trait StrategyRuntime: Send + Sync + 'static {
     /// Whether decisions can be made.
     fn readiness(&self) -> Readiness;
     /// Serves an earlier revision again: the one of this number, else the one before the serving one.
-    /// The file that the replaced one came from is not loaded again; another one is.
+    /// The file that the replaced one came from is not loaded again; another one is. `reason` is told.
     ///
     /// # Errors
     /// [`Error::ResourceNotFound`] where no such plugin serves, [`Error::Conflict`] where no such
@@ -389,8 +389,11 @@ pub trait StrategyRuntime: Send + Sync + 'static {
         &self,
         plugin: &str,
         to: Option<u64>,
+        reason: String,
         by: Option<KeyId>,
     ) -> Result<PluginStatus, Error>;
+    /// The revisions of a plugin that are kept, the serving one among them, newest first: what can serve again.
+    fn revisions(&self, plugin: &str) -> Vec<u64>;
     /// Loads, probes and serves a component, and puts it into the plugin directory. Whether the plugin is new.
     ///
     /// # Errors

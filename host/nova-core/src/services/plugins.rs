@@ -38,7 +38,9 @@ impl PluginService {
     /// # Errors
     /// [`Error::ResourceNotFound`]; [`Error::Conflict`] where no such revision is kept.
     pub async fn roll_back(&self, by: KeyId, name: &str, to: Option<u64>) -> Result<PluginStatus> {
-        self.ports.runtime.roll_back(name, to, Some(by)).await
+        let reason = "ordered".to_owned();
+        let runtime = &self.ports.runtime;
+        runtime.roll_back(name, to, reason, Some(by)).await
     }
 
     /// Takes a component in: it is validated, compiled, probed, and serves. Whether the plugin is new.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::strategies::{RouteChange, StrategyService};
+use super::strategies::StrategyService;
 use crate::domain::{Domain, KeyId, Timestamp};
 use crate::error::{Error, Result};
 use crate::strategy::Kind;
@@ -130,58 +130,6 @@ impl StrategyService {
             };
             self.ended.lock().insert(kind, view);
         }
-    }
-
-    /// Refuses a candidate that could not be asked now, and one that serves already.
-    pub(super) fn check_shadow(
-        &self,
-        kind: Kind,
-        order: &ShadowOrder,
-        change: &RouteChange,
-    ) -> Result<()> {
-        let field = format!("strategies.{kind}.shadow");
-        order.check(&field)?;
-        let default = match &change.default {
-            Some(Some(name)) => Some(name.clone()),
-            Some(None) => self.ports.runtime.configured().remove(&kind),
-            None => self.default_of(kind),
-        };
-        let Some(name) = order.plugin.as_ref().or(default.as_ref()) else {
-            let message =
-                format!("no plugin serves as {kind}, so that there is nothing to compare");
-            return Err(Error::field(field, message));
-        };
-        self.check_plugin(kind, &format!("{field}.plugin"), name)?;
-        let Some(plugin) = self.ports.runtime.plugin(name) else {
-            return Ok(()); // Gone this moment: the shadow will end.
-        };
-        let serving = plugin.current.as_ref().map(|current| current.revision);
-        if let Some(wanted) = order.revision {
-            let previous = plugin.previous.iter().map(|r| r.revision);
-            let loaded: Vec<u64> = serving.into_iter().chain(previous).collect();
-            if !loaded.contains(&wanted) {
-                let loaded: Vec<String> = loaded.iter().map(u64::to_string).collect();
-                let message = format!(
-                    "revision {wanted} of '{name}' is not loaded; loaded: {}",
-                    loaded.join(", ")
-                );
-                return Err(Error::field(format!("{field}.revision"), message));
-            }
-        }
-        if default.as_ref() == Some(name)
-            && order.revision.is_none_or(|wanted| serving == Some(wanted))
-        {
-            let message = format!("'{name}' serves by default: it would be compared with itself");
-            return Err(Error::field(field, message));
-        }
-        Ok(())
-    }
-
-    fn default_of(&self, kind: Kind) -> Option<String> {
-        let present = self.present.lock();
-        let stored = present.iter().find(|r| r.kind == kind);
-        let routed = stored.and_then(|r| r.route.default.clone());
-        routed.or_else(|| self.ports.runtime.configured().remove(&kind))
     }
 }
 

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::Ports;
+use super::canaries;
 use super::shadows::{self, ShadowView};
 use crate::domain::{Domain, EventKind, KeyId, NewEvent, Timestamp};
 use crate::error::{Error, Result, object};
 use crate::ports::{DatastoreExt, ReadCost};
 use crate::strategy::Kind;
-use crate::strategy::canary::{Canary, Comparison};
+use crate::strategy::canary::{Canary, CanaryOrder, Comparison};
 use crate::strategy::route::{DOMAIN_ROUTES_MAX, KindRoute, StoredRoute, check_plugin_name};
 use crate::strategy::shadow::{Shadow, ShadowOrder, ShadowReport};
 
@@ -25,8 +26,8 @@ pub struct RouteChange {
     pub default: Option<Option<String>>,
     /// Who serves in single domains, in place of all such routes.
     pub domains: Option<BTreeMap<Domain, String>>,
-    /// Who is on trial; inner none = nobody any more. Its beginning is set when it is written.
-    pub canary: Option<Option<Canary>>,
+    /// Who is on trial; inner none = nobody any more.
+    pub canary: Option<Option<CanaryOrder>>,
     /// Who is asked the same as the default; inner none = nobody any more.
     pub shadow: Option<Option<ShadowOrder>>,
 }
@@ -126,6 +127,7 @@ impl StrategyService {
                 }
                 (after.version, after.updated_at, after.updated_by) = (before.version + 1, at, by);
                 let mut told = steps(kind, &before.route, &after.route, configured.get(&kind), by);
+                told.extend(canaries::steps(kind, &before.route, &after.route, by));
                 let seen = seen.get(&kind).map(|(_, report)| report);
                 told.extend(shadows::steps(kind, &before.route, &after.route, by, seen));
                 for detail in told {
@@ -224,13 +226,15 @@ impl StrategyService {
         if let Some(Some(name)) = &change.default {
             self.check_plugin(kind, &format!("strategies.{kind}.default"), name)?;
         }
-        if let Some(Some(canary)) = &change.canary {
+        if let Some(Some(order)) = &change.canary {
             let field = format!("strategies.{kind}.canary");
-            canary.check(kind, &field)?;
-            self.check_plugin(kind, &format!("{field}.plugin"), &canary.plugin)?;
+            order.check(kind, &field)?;
+            self.check_candidate(kind, &field, order.plugin.as_ref(), order.revision, change)?;
         }
         if let Some(Some(order)) = &change.shadow {
-            self.check_shadow(kind, order, change)?;
+            let field = format!("strategies.{kind}.shadow");
+            order.check(&field)?;
+            self.check_candidate(kind, &field, order.plugin.as_ref(), order.revision, change)?;
         }
         let Some(domains) = &change.domains else {
             return Ok(());
@@ -249,8 +253,59 @@ impl StrategyService {
         })
     }
 
+    /// Refuses what could not be set against the default now: a plugin that does not serve, a revision that is
+    /// not kept, and what serves by default already. Without a plugin, the revision is one of the default's.
+    fn check_candidate(
+        &self,
+        kind: Kind,
+        field: &str,
+        plugin: Option<&String>,
+        revision: Option<u64>,
+        change: &RouteChange,
+    ) -> Result<()> {
+        let default = match &change.default {
+            Some(Some(name)) => Some(name.clone()),
+            Some(None) => self.ports.runtime.configured().remove(&kind),
+            None => self.default_of(kind),
+        };
+        let Some(name) = plugin.or(default.as_ref()) else {
+            let message =
+                format!("no plugin serves as {kind}, so that there is nothing to compare");
+            return Err(Error::field(field, message));
+        };
+        self.check_plugin(kind, &format!("{field}.plugin"), name)?;
+        if let Some(wanted) = revision {
+            let kept = self.ports.runtime.revisions(name);
+            if !kept.contains(&wanted) {
+                let kept: Vec<String> = kept.iter().map(u64::to_string).collect();
+                let kept = kept.join(", ");
+                let message = format!("revision {wanted} of '{name}' is not kept; kept: {kept}");
+                return Err(Error::field(format!("{field}.revision"), message));
+            }
+        }
+        let serves = |wanted| self.serving_revision(name) == Some(wanted);
+        if default.as_ref() == Some(name) && revision.is_none_or(serves) {
+            let message = format!("'{name}' serves by default: it would be compared with itself");
+            return Err(Error::field(field, message));
+        }
+        Ok(())
+    }
+
+    /// The revision of a plugin that serves; none = it does not serve.
+    pub(super) fn serving_revision(&self, plugin: &str) -> Option<u64> {
+        Some(self.ports.runtime.plugin(plugin)?.current?.revision)
+    }
+
+    /// The plugin that serves a kind by default.
+    pub(super) fn default_of(&self, kind: Kind) -> Option<String> {
+        let present = self.present.lock();
+        let stored = present.iter().find(|r| r.kind == kind);
+        let routed = stored.and_then(|r| r.route.default.clone());
+        routed.or_else(|| self.ports.runtime.configured().remove(&kind))
+    }
+
     /// Refuses a plugin that could not serve now.
-    pub(super) fn check_plugin(&self, kind: Kind, field: &str, name: &str) -> Result<()> {
+    fn check_plugin(&self, kind: Kind, field: &str, name: &str) -> Result<()> {
         check_plugin_name(field, name)?;
         let plugins = self.ports.runtime.plugins();
         let mut serving = plugins
@@ -280,29 +335,9 @@ impl RouteChange {
         if let Some(domains) = self.domains {
             route.domains = domains;
         }
-        match self.canary {
-            None => {}
-            Some(None) => route.canary = None,
-            Some(Some(canary)) => {
-                let since = |began: &Canary| Canary {
-                    started_at: began.started_at,
-                    ..canary.clone()
-                };
-                // The same order again lets it run on.
-                if !route.canary.as_ref().is_some_and(|c| since(c) == *c) {
-                    route.canary = Some(Canary {
-                        started_at: at,
-                        ..canary
-                    });
-                }
-            }
-        }
-        // What serves by default is on trial no more.
         let default = route.default.as_ref().or(configured);
+        route.canary = canaries::apply(self.canary, route.canary.take(), default, at);
         route.shadow = shadows::apply(self.shadow, route.shadow.take(), default, at);
-        if route.canary.as_ref().map(|c| &c.plugin) == default {
-            route.canary = None;
-        }
     }
 }
 
@@ -331,11 +366,6 @@ fn steps(
         if from != to {
             steps.push(detail(Some(domain), from, to));
         }
-    }
-    if before.canary != after.canary {
-        let told = |change: &str, canary: &Canary| json!({"kind": kind, "change": change, "plugin": canary.plugin, "percent": canary.percent, "by": by});
-        steps.extend(before.canary.iter().map(|c| told("canary_stopped", c)));
-        steps.extend(after.canary.iter().map(|c| told("canary_started", c)));
     }
     steps
 }

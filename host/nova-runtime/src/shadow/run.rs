@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
 
 use nova_core::strategy::Kind;
 use nova_core::strategy::compare::{Contestant, Tally, Trial};
@@ -23,7 +22,6 @@ const WINDOW: usize = 4096;
 pub(crate) struct Run {
     pub(crate) kind: Kind,
     pub(crate) order: Shadow,
-    pub(crate) began: Instant,
     calls: AtomicU64,
     taken: AtomicU64,
     waiting: AtomicU64,
@@ -44,7 +42,6 @@ impl Run {
         Self {
             kind,
             order,
-            began: Instant::now(),
             calls: AtomicU64::new(0),
             taken: AtomicU64::new(0),
             waiting: AtomicU64::new(0),

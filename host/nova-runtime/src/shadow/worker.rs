@@ -106,7 +106,7 @@ impl Worker {
                 return Err(DropReason::Stale);
             }
             snapshot
-                .shadowed(&run)
+                .candidate(run.kind, &run.order.plugin, run.order.revision)
                 .map_err(|_obstacle| DropReason::Stale)?
         };
         let contestant = Arena::contestant(&candidate);

@@ -197,3 +197,35 @@ async fn a_swap_carries_the_state_over_or_rebuilds_it_where_it_is_refused() {
     assert_eq!((seen().rebuilt, seen().carried_over), (2, 1));
     assert_eq!(seen().ingested_events, 10_006, "all of it again");
 }
+
+#[tokio::test]
+async fn a_revision_on_trial_takes_no_state_from_the_serving_one() {
+    let bench = Bench::new();
+    bench.put("counter.wasm", &processor("1.0.0"));
+    let runtime = bench.start();
+    until_serves(&runtime, "counter", "1.0.0").await;
+    record(&bench, "a", 5).await;
+    bench.put("counter.wasm", &processor("2.0.0"));
+    until_serves(&runtime, "counter", "2.0.0").await;
+    let kind = Kind::AnalyticsProcessor;
+    runtime.set_routes(super::aside::on_trial(kind, "counter", 1, 50.0));
+    let mut versions = Vec::new();
+    for _ in 0..6 {
+        let decided = ask(&runtime, "a", None).await.unwrap();
+        assert_eq!(decided.answer.samples, 5);
+        versions.push(decided.strategy.version);
+    }
+    for version in ["1.0.0", "2.0.0"] {
+        let asked = versions.iter().filter(|v| *v == version).count();
+        assert!((2..=4).contains(&asked), "{versions:?}");
+    }
+    let seen = || runtime.plugin("counter").unwrap().processors.unwrap();
+    assert_eq!(
+        (seen().alive, seen().rebuilt, seen().carried_over),
+        (2, 2, 0)
+    );
+    runtime.set_routes(nova_core::strategy::route::Routes::new());
+    assert_eq!(seen().alive, 1);
+    assert_eq!(samples(&runtime, "a").await, 5);
+    assert_eq!((seen().rebuilt, seen().carried_over), (2, 0));
+}

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod analytics;
+mod aside;
 mod cache;
 mod corpus;
 mod fallback;

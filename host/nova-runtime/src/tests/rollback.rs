@@ -25,7 +25,10 @@ async fn a_rollback_holds_against_the_unchanged_file_also_after_a_restart() {
         until_serves(&runtime, "guest", number).await;
     }
     until_kept(&bench, 3).await;
-    let back = runtime.roll_back("guest", None, None).await.unwrap();
+    let back = runtime
+        .roll_back("guest", None, "ordered".into(), None)
+        .await
+        .unwrap();
     assert_eq!(version(&back), "2.0.0");
     assert_eq!(back.current.as_ref().unwrap().revision, 2);
     assert_eq!(back.serving_from, Some(ServingFrom::Kept));
@@ -47,20 +50,34 @@ async fn a_rollback_holds_against_the_unchanged_file_also_after_a_restart() {
     })
     .await;
     // Further back, from the disk; forward again; and no further than what is kept.
-    let back = runtime.roll_back("guest", None, None).await.unwrap();
+    let back = runtime
+        .roll_back("guest", None, "ordered".into(), None)
+        .await
+        .unwrap();
     assert_eq!(version(&back), "1.0.0");
-    let error = runtime.roll_back("guest", None, None).await.unwrap_err();
+    let error = runtime
+        .roll_back("guest", None, "ordered".into(), None)
+        .await
+        .unwrap_err();
     assert!(
         matches!(error, nova_core::Error::Conflict { .. }),
         "{error:?}"
     );
-    let forward = runtime.roll_back("guest", Some(3), None).await.unwrap();
+    let forward = runtime
+        .roll_back("guest", Some(3), "ordered".into(), None)
+        .await
+        .unwrap();
     assert_eq!(version(&forward), "3.0.0");
     assert_eq!(forward.rolled_back, None);
-    let back = runtime.roll_back("guest", None, None).await.unwrap();
+    let back = runtime
+        .roll_back("guest", None, "ordered".into(), None)
+        .await
+        .unwrap();
     assert_eq!(version(&back), "2.0.0");
     assert!(matches!(
-        runtime.roll_back("nobody", None, None).await,
+        runtime
+            .roll_back("nobody", None, "ordered".into(), None)
+            .await,
         Err(nova_core::Error::ResourceNotFound { .. })
     ));
 
@@ -171,7 +188,10 @@ async fn an_upload_takes_the_road_of_a_file_and_a_bad_one_changes_nothing() {
         2
     );
     // What was taken back serves again when it is uploaded again.
-    runtime.roll_back("guest", None, None).await.unwrap();
+    runtime
+        .roll_back("guest", None, "ordered".into(), None)
+        .await
+        .unwrap();
     let (_, status) = runtime
         .install("guest", unsigned(allocator("2.0.0")), None)
         .await

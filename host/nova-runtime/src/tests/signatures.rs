@@ -89,7 +89,10 @@ async fn an_upload_brings_its_signature() {
     let file = fs::read_to_string(bench.plugins().join("guest.wasm.sig")).unwrap();
     assert_eq!(Some(file), second);
     // What is in memory was signed when it came.
-    let status = runtime.roll_back("guest", None, None).await.unwrap();
+    let status = runtime
+        .roll_back("guest", None, "ordered".into(), None)
+        .await
+        .unwrap();
     assert_eq!(status.current.unwrap().version, "1.0.0");
     until(&runtime, "guest", "left alone", |p| p.quarantine.is_none()).await;
 }

@@ -24,7 +24,8 @@ pub async fn every_field_is_kept(store: &Arc<dyn Datastore>) {
             default: Some("peft".into()),
             domains: [(samples::domain("d"), "cpop".to_owned())].into(),
             canary: Some(Canary {
-                plugin: "peft-next".into(),
+                plugin: "peft".into(),
+                revision: Some(4),
                 percent: 12.5,
                 sticky_by: StickyBy::Subject,
                 max_duration_s: 60.0,

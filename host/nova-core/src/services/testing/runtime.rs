@@ -14,7 +14,7 @@ use serde_json::json;
 use super::MemoryDatastore;
 use crate::domain::KeyId;
 use crate::error::{Error, object};
-use crate::ports::runtime::{PluginLimits, Route, StrategyUse, Upload};
+use crate::ports::runtime::{PluginLimits, RevisionStatus, Route, StrategyUse, Upload};
 use crate::ports::{Call, Decided, PluginState, PluginStatus, Readiness, StrategyRuntime};
 use crate::strategy::allocation::{self, AllocationAnswer, AllocationProblem, Unmet};
 use crate::strategy::analytics::{AnalyticsQuery, AnalyticsReport, Metric};
@@ -226,15 +226,28 @@ impl StrategyRuntime for FakeRuntime {
     async fn roll_back(
         &self,
         plugin: &str,
-        _: Option<u64>,
+        to: Option<u64>,
+        _: String,
         _: Option<KeyId>,
     ) -> Result<PluginStatus, Error> {
-        self.plugin(plugin)
-            .ok_or_else(|| Error::not_found("plugin", plugin))?;
-        Err(Error::conflict(
-            "no earlier revision is kept",
-            json!({"plugin": plugin}),
-        ))
+        let mut plugins = self.plugins.lock();
+        let found = plugins.iter_mut().find(|p| p.name == plugin);
+        let found = found.ok_or_else(|| Error::not_found("plugin", plugin))?;
+        let wanted = |r: &RevisionStatus| to.is_none_or(|to| r.revision == to);
+        let Some(place) = found.previous.iter().position(wanted) else {
+            return Err(Error::conflict(
+                "no earlier revision is kept",
+                json!({"plugin": plugin}),
+            ));
+        };
+        found.current = Some(found.previous.remove(place));
+        Ok(found.clone())
+    }
+
+    fn revisions(&self, plugin: &str) -> Vec<u64> {
+        let found = self.plugin(plugin);
+        let of = |p: PluginStatus| p.current.into_iter().chain(p.previous);
+        found.map_or_else(Vec::new, |p| of(p).map(|r| r.revision).collect())
     }
 
     async fn install(
@@ -271,7 +284,7 @@ impl StrategyRuntime for FakeRuntime {
 
     fn canary(&self, kind: Kind) -> Option<Comparison> {
         self.routes.lock().get(&kind)?.canary.as_ref()?;
-        Some(*self.seen.lock())
+        Some(self.seen.lock().clone())
     }
 
     fn shadow(&self, kind: Kind) -> Option<ShadowReport> {

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::{Clock, EventKind, KeyId, Timestamp};
+use crate::ports::runtime::{BreakerState, RevisionStatus};
 use crate::ports::{PluginState, StrategyRuntime};
 use crate::services::RouteChange;
 use crate::strategy::Kind;
-use crate::strategy::canary::{Arm, Canary, Comparison, Conditions, StickyBy};
+use crate::strategy::canary::{Arm, CanaryOrder, Comparison, Conditions, StickyBy};
 
 /// A bench with a second flow optimizer.
 pub(super) fn bench() -> Bench {
@@ -155,31 +156,36 @@ async fn a_plugin_that_cannot_serve_is_refused_by_its_field() {
     assert!(details(&b).is_empty());
 }
 
-fn canary(plugin: &str) -> BTreeMap<Kind, RouteChange> {
+fn order(plugin: Option<&str>, revision: Option<u64>) -> BTreeMap<Kind, RouteChange> {
     let conditions = |bound: f64| Conditions {
         min_samples: 10,
         error_rate: None,
         p99_ratio: None,
         objective_ratio: Some(bound),
     };
-    let canary = Canary {
-        plugin: plugin.into(),
+    let order = CanaryOrder {
+        plugin: plugin.map(str::to_owned),
+        revision,
         percent: 20.0,
         sticky_by: StickyBy::Call,
         max_duration_s: 60.0,
         promote_if: Some(conditions(1.0)),
         abort_if: Some(conditions(1.5)),
-        started_at: Timestamp::from_millis(0),
     };
     let change = RouteChange {
-        canary: Some(Some(canary)),
+        canary: Some(Some(order)),
         ..RouteChange::default()
     };
     [(Kind::FlowOptimizer, change)].into()
 }
 
+fn canary(plugin: &str) -> BTreeMap<Kind, RouteChange> {
+    order(Some(plugin), None)
+}
+
 fn seen(objective: f64) -> Comparison {
     let arm = |objective| Arm {
+        revision: Some(1),
         calls: 20,
         rated: 20,
         p99_us: 100.0,
@@ -189,6 +195,7 @@ fn seen(objective: f64) -> Comparison {
     Comparison {
         canary: arm(objective),
         others: arm(2.0),
+        ..Comparison::default()
     }
 }
 
@@ -258,7 +265,10 @@ async fn a_canary_ends_with_its_time_by_order_or_with_its_plugin() {
     assert_eq!(details(&b)[3]["change"], "canary_stopped");
 
     strategies.change(None, canary("second")).await.unwrap();
-    b.runtime.set_seen(seen(1.0));
+    b.runtime.set_seen(Comparison {
+        obstacle: Some("'second' is not loaded".into()),
+        ..seen(1.0)
+    });
     let left = b
         .runtime
         .plugins()
@@ -268,10 +278,151 @@ async fn a_canary_ends_with_its_time_by_order_or_with_its_plugin() {
     strategies.tend().await.unwrap();
     let trail = details(&b);
     assert_eq!(trail[5]["change"], "canary_aborted", "{trail:?}");
+    assert_eq!(trail[5]["reason"], "'second' is not loaded");
 
     let error = strategies.change(None, canary("second")).await.unwrap_err();
     assert_eq!(
         error.details()["field"],
         "strategies.flow-optimizer.canary.plugin"
+    );
+}
+
+fn revision(number: u64) -> RevisionStatus {
+    RevisionStatus {
+        gate: None,
+        revision: number,
+        version: "1.0.0".into(),
+        digest: format!("sha256:{number:064}"),
+        activated_at: Timestamp::from_millis(0),
+        size_bytes: 1,
+        load_ms: 1.0,
+        from_cache: false,
+        breaker: BreakerState::Closed,
+    }
+}
+
+/// A bench whose default has the revisions 3 (serving), 2 and 1.
+fn bench_with_revisions() -> Bench {
+    let b = bench();
+    let mut plugins = b.runtime.plugins();
+    for plugin in plugins.iter_mut().filter(|p| p.name == "first-come") {
+        plugin.current = Some(revision(3));
+        plugin.previous = vec![revision(2), revision(1)];
+    }
+    b.runtime.set_plugins(plugins);
+    b
+}
+
+fn serving(b: &Bench) -> u64 {
+    let plugin = b.runtime.plugin("first-come").unwrap();
+    plugin.current.unwrap().revision
+}
+
+#[tokio::test]
+async fn a_revision_on_trial_is_rolled_back_to_or_left() {
+    for (objective, change, serves) in [(1.8, "canary_promoted", 1), (3.2, "canary_aborted", 3)] {
+        let b = bench_with_revisions();
+        let strategies = &b.services.strategies;
+        let by = KeyId::generate();
+        let views = strategies.change(Some(by), order(None, Some(1))).await;
+        let canary = views.unwrap().remove(0).canary.unwrap();
+        assert_eq!(
+            (canary.plugin.as_str(), canary.revision),
+            ("first-come", Some(1))
+        );
+        b.runtime.set_seen(seen(objective));
+        assert_eq!(strategies.tend().await.unwrap(), [Kind::FlowOptimizer]);
+        let view = strategies.list().await.unwrap().remove(0);
+        assert_eq!(view.default.as_deref(), Some("first-come"));
+        assert_eq!((view.canary, view.version), (None, 2));
+        assert_eq!(serving(&b), serves);
+        assert_eq!(
+            b.runtime.routes()[&Kind::FlowOptimizer].default,
+            None,
+            "whom the configuration names, as before"
+        );
+        let trail = details(&b);
+        assert_eq!(
+            (&trail[0]["change"], &trail[0]["revision"]),
+            (&json!("canary_started"), &json!(1))
+        );
+        assert_eq!(
+            (
+                &trail[1]["change"],
+                &trail[1]["revision"],
+                &trail[1]["from"],
+                &trail[1]["to"]
+            ),
+            (
+                &json!(change),
+                &json!(1),
+                &json!("first-come"),
+                &json!("first-come")
+            ),
+            "{trail:?}"
+        );
+        assert!(strategies.tend().await.unwrap().is_empty(), "once");
+    }
+}
+
+#[tokio::test]
+async fn a_revision_that_serves_already_is_promoted_and_one_that_is_gone_aborted() {
+    let b = bench_with_revisions();
+    let strategies = &b.services.strategies;
+    strategies.change(None, order(None, Some(2))).await.unwrap();
+    // As after a kill between the rollback and its event.
+    let reason = "ordered".to_owned();
+    b.runtime
+        .roll_back("first-come", Some(2), reason, None)
+        .await
+        .unwrap();
+    assert_eq!(strategies.tend().await.unwrap().len(), 1);
+    let trail = details(&b);
+    assert_eq!(
+        (&trail[1]["change"], &trail[1]["reason"]),
+        (&json!("canary_promoted"), &json!("it serves already"))
+    );
+
+    strategies.change(None, order(None, Some(1))).await.unwrap();
+    let mut plugins = b.runtime.plugins();
+    plugins.iter_mut().for_each(|p| p.previous.clear());
+    b.runtime.set_plugins(plugins);
+    b.runtime.set_seen(seen(1.8));
+    assert_eq!(strategies.tend().await.unwrap().len(), 1);
+    let trail = details(&b);
+    assert_eq!(trail[3]["change"], "canary_aborted", "{trail:?}");
+    let reason = trail[3]["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("no earlier revision is kept") && reason.contains("objective_ratio"),
+        "{reason}"
+    );
+    assert_eq!(serving(&b), 2);
+}
+
+#[tokio::test]
+async fn a_revision_on_trial_is_one_of_the_default_as_long_as_that_is_so() {
+    let b = bench_with_revisions();
+    let strategies = &b.services.strategies;
+    for (plugin, number, field) in [
+        (None, Some(9), ".revision"),
+        (None, Some(3), ""),
+        (Some("first-come"), None, ""),
+        (Some("second"), Some(1), ".revision"),
+        (None, None, ""),
+    ] {
+        let error = strategies.change(None, order(plugin, number)).await;
+        let error = error.unwrap_err();
+        let expected = format!("strategies.flow-optimizer.canary{field}");
+        assert_eq!(error.details()["field"], expected, "{error}");
+    }
+    strategies.change(None, order(None, Some(2))).await.unwrap();
+    let views = strategies.change(None, change(Some("second"), &[])).await;
+    assert_eq!(views.unwrap()[0].canary, None);
+    let trail = details(&b);
+    assert_eq!(trail[1]["change"], "route");
+    assert_eq!(
+        (&trail[2]["change"], &trail[2]["revision"]),
+        (&json!("canary_stopped"), &json!(2)),
+        "{trail:?}"
     );
 }

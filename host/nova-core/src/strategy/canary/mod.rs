@@ -1,19 +1,15 @@
-//! A canary: a share of a kind's calls goes to another plugin, which is promoted or aborted by what
-//! these calls show.
+//! A canary: a share of a kind's calls goes to another plugin, or to another revision of the one that serves,
+//! which is promoted or aborted by what these calls show.
 //!
 //! Pure: conditions, numbers and a verdict. Who counts and who acts on the verdict is elsewhere.
 
+mod order;
+
 use serde::{Deserialize, Serialize};
 
-use super::Kind;
-use super::route::check_plugin_name;
-use crate::domain::Timestamp;
-use crate::error::{Error, Result};
+pub use order::{CANARY_MAX_S, CanaryOrder, SAMPLES_MAX};
 
-/// Longest canary, in seconds (thirty days).
-pub const CANARY_MAX_S: f64 = 2_592_000.0;
-/// Most calls that a condition may ask for.
-pub const SAMPLES_MAX: u64 = 1_000_000;
+use crate::domain::Timestamp;
 
 /// Which calls stay on the same side.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -55,11 +51,14 @@ pub struct Conditions {
     pub objective_ratio: Option<f64>,
 }
 
-/// A canary as it is ordered.
+/// A canary that runs.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Canary {
-    /// The plugin on trial; it serves in standby.
+    /// The plugin on trial.
     pub plugin: String,
+    /// Which revision of it; none = the one that serves who asks for the plugin by name.
+    #[serde(default)]
+    pub revision: Option<u64>,
     /// Its share of the calls that the default route gets, above 0, at most 100.
     pub percent: f64,
     /// Which calls stay on the same side.
@@ -77,6 +76,8 @@ pub struct Canary {
 /// What one side has shown.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
 pub struct Arm {
+    /// The plugin's revision; none before one was there.
+    pub revision: Option<u64>,
     /// Calls.
     pub calls: u64,
     /// Calls that failed: trap, deadline, false answer.
@@ -90,12 +91,16 @@ pub struct Arm {
 }
 
 /// Both sides of a canary.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Comparison {
-    /// The plugin on trial.
+    /// What is on trial.
     pub canary: Arm,
     /// The default.
     pub others: Arm,
+    /// How often the numbers began anew because a side got another revision.
+    pub begun_anew: u64,
+    /// Why the canary gets no calls, e.g. that it is not loaded; none = nothing is in the way.
+    pub obstacle: Option<String>,
 }
 
 /// What is to become of a canary.
@@ -148,6 +153,9 @@ impl Comparison {
 impl Canary {
     /// What is to become of it; none = it goes on.
     pub fn verdict(&self, seen: &Comparison, now: Timestamp) -> Option<Verdict> {
+        if let Some(obstacle) = &seen.obstacle {
+            return Some(Verdict::Abort(obstacle.clone()));
+        }
         if let Some(abort) = &self.abort_if {
             for (name, bound, value) in seen.seen(abort) {
                 if let (Some(bound), Some(value)) = (bound, value)
@@ -185,100 +193,38 @@ impl Canary {
         })
     }
 
-    /// Refuses what makes no sense; `field` is its path.
-    ///
-    /// # Errors
-    /// [`Error::Validation`] with the field.
-    pub fn check(&self, kind: Kind, field: &str) -> Result<()> {
-        check_plugin_name(&format!("{field}.plugin"), &self.plugin)?;
-        let within = |name: &str, value: f64, most: f64| {
-            if value > 0.0 && value <= most {
-                return Ok(());
-            }
-            let message = format!("{name} must be above 0, at most {most}, got {value}");
-            Err(Error::field(format!("{field}.{name}"), message))
-        };
-        within("percent", self.percent, 100.0)?;
-        within("max_duration_s", self.max_duration_s, CANARY_MAX_S)?;
-        for (name, conditions) in [
-            ("promote_if", &self.promote_if),
-            ("abort_if", &self.abort_if),
-        ] {
-            if let Some(conditions) = conditions {
-                conditions.check(kind, &format!("{field}.{name}"))?;
-            }
-        }
-        Ok(())
+    /// Whether it is of whatever the plugin's serving revision is.
+    pub fn is_of(&self, plugin: &str) -> bool {
+        self.plugin == plugin && self.revision.is_none()
     }
-}
 
-impl Conditions {
-    fn check(&self, kind: Kind, field: &str) -> Result<()> {
-        if !(1..=SAMPLES_MAX).contains(&self.min_samples) {
-            let message = format!(
-                "min_samples must be 1 to {SAMPLES_MAX}, got {}",
-                self.min_samples
-            );
-            return Err(Error::field(format!("{field}.min_samples"), message));
+    /// Whether it makes sense while `default` serves: another plugin than that, or another revision of it.
+    pub fn suits(&self, default: Option<&String>) -> bool {
+        (default == Some(&self.plugin)) == self.revision.is_some()
+    }
+
+    /// What is on trial, for people.
+    pub fn name(&self) -> String {
+        match self.revision {
+            None => format!("'{}'", self.plugin),
+            Some(number) => format!("revision {number} of '{}'", self.plugin),
         }
-        let bounds = [
-            ("error_rate", self.error_rate, 1.0),
-            ("p99_ratio", self.p99_ratio, 1e6),
-            ("objective_ratio", self.objective_ratio, 1e6),
-        ];
-        for (name, bound, most) in bounds {
-            if bound.is_some_and(|bound| !(0.0..=most).contains(&bound)) {
-                let got = bound.unwrap_or_default();
-                let message = format!("{name} must be 0 to {most}, got {got}");
-                return Err(Error::field(format!("{field}.{name}"), message));
-            }
-        }
-        if bounds.iter().all(|(_, bound, _)| bound.is_none()) {
-            let message = "one of error_rate, p99_ratio, objective_ratio is needed";
-            return Err(Error::field(field, message));
-        }
-        if kind == Kind::AnalyticsProcessor && self.objective_ratio.is_some() {
-            let message = "reports have no objective that is known when they are given";
-            return Err(Error::field(format!("{field}.objective_ratio"), message));
-        }
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::order::sample as order;
     use super::*;
 
-    const NONE: Conditions = Conditions {
-        min_samples: 10,
-        error_rate: None,
-        p99_ratio: None,
-        objective_ratio: None,
-    };
-
     fn canary() -> Canary {
-        Canary {
-            plugin: "next".into(),
-            percent: 10.0,
-            sticky_by: StickyBy::Call,
-            max_duration_s: 60.0,
-            promote_if: Some(Conditions {
-                error_rate: Some(0.0),
-                objective_ratio: Some(1.0),
-                ..NONE
-            }),
-            abort_if: Some(Conditions {
-                min_samples: 4,
-                error_rate: Some(0.25),
-                objective_ratio: Some(1.1),
-                p99_ratio: Some(3.0),
-            }),
-            started_at: Timestamp::from_millis(0),
-        }
+        order().begin(None, Timestamp::from_millis(0)).unwrap()
     }
 
     fn arm(calls: u64, failed: u64, objective: f64) -> Arm {
         Arm {
+            revision: Some(1),
             calls,
             failed,
             p99_us: 100.0,
@@ -291,6 +237,7 @@ mod tests {
         let seen = Comparison {
             canary: canary_arm,
             others,
+            ..Comparison::default()
         };
         let now = Timestamp::from_millis(0).plus_s(now_s);
         canary().verdict(&seen, now).map(|verdict| match verdict {
@@ -347,53 +294,20 @@ mod tests {
         };
         let now = Timestamp::from_millis(0).plus_s(59.0);
         assert_eq!(waits.verdict(&Comparison::default(), now), None);
+        let gone = Comparison {
+            obstacle: Some("'next' is not loaded".into()),
+            ..Comparison::default()
+        };
+        assert_eq!(
+            waits.verdict(&gone, now),
+            Some(Verdict::Abort("'next' is not loaded".into()))
+        );
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_by_its_field() {
-        type Spoil = fn(&mut Canary);
-        let cases: [(Spoil, &str); 8] = [
-            (|c| c.plugin = "no name".into(), "c.plugin"),
-            (|c| c.percent = 0.0, "c.percent"),
-            (|c| c.percent = 100.1, "c.percent"),
-            (|c| c.max_duration_s = f64::NAN, "c.max_duration_s"),
-            (|c| c.abort_if = Some(NONE), "c.abort_if"),
-            (
-                |c| {
-                    c.abort_if = Some(Conditions {
-                        min_samples: 0,
-                        error_rate: Some(0.1),
-                        ..NONE
-                    });
-                },
-                "c.abort_if.min_samples",
-            ),
-            (
-                |c| {
-                    c.promote_if = Some(Conditions {
-                        error_rate: Some(1.1),
-                        ..NONE
-                    });
-                },
-                "c.promote_if.error_rate",
-            ),
-            (
-                |c| {
-                    c.promote_if = Some(Conditions {
-                        p99_ratio: Some(-1.0),
-                        ..NONE
-                    });
-                },
-                "c.promote_if.p99_ratio",
-            ),
-        ];
-        assert!(canary().check(Kind::FlowOptimizer, "c").is_ok());
-        for (spoil, field) in cases {
-            let mut canary = canary();
-            spoil(&mut canary);
-            let error = canary.check(Kind::FlowOptimizer, "c");
-            let details = error.err().map(|e| e.details()).unwrap_or_default();
-            assert_eq!(details.get("field"), Some(&field.into()), "{field}");
-        }
+    fn what_was_stored_before_revisions_could_be_tried_out_is_read() {
+        let mut stored = serde_json::to_value(canary()).unwrap();
+        assert!(stored.as_object_mut().unwrap().remove("revision").is_some());
+        assert_eq!(serde_json::from_value::<Canary>(stored).unwrap(), canary());
     }
 }
