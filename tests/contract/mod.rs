@@ -1,4 +1,6 @@
-//! The OpenAPI document, taken at its word by programs that know nothing else of the daemon.
+//! What the daemon promises in general terms (an OpenAPI document, a protocol), taken at its word by programs that know
+//! nothing else of it.
 
 mod client;
+mod mcp;
 mod schemathesis;

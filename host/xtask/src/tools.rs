@@ -1,5 +1,5 @@
 //! Programs that some tests call and that are no crates: a fuzzer of the HTTP contract, a generator of
-//! clients. They come from PyPI and npm in pinned versions into `target/tools`.
+//! clients, the official client of a protocol. They come from PyPI and npm in pinned versions into `target/tools`.
 
 use std::path::Path;
 use std::process::Command;
