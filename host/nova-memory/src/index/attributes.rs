@@ -1,13 +1,12 @@
 //! What filters look at: one column an attribute, and the metadata turned around.
 
-use std::collections::HashMap;
-
 use nova_core::domain::memory_filter::Bounds;
 use nova_core::ports::{Alike, MemoryFilter};
 use nova_core::{AgentId, Memory, MemoryId, MemoryLayer, MetadataFilter, Timestamp};
 use roaring::RoaringBitmap;
 use serde_json::Value;
 
+use super::HashMap;
 use super::bits::Bits;
 
 /// The number of what belongs to no agent.
@@ -254,17 +253,15 @@ impl Values {
         match numbers.as_mut_slice() {
             [] => {}
             [wanted] => {
-                for (number, document) in &self.numbers {
-                    found.add_if(*document, number == wanted);
-                }
+                found.add_where(&self.numbers, |number| number == *wanted);
             }
             // However many are accepted, all are looked at once.
             many => {
                 many.sort_unstable_by(f64::total_cmp);
-                for (number, document) in &self.numbers {
+                found.add_where(&self.numbers, |number| {
                     let known = many.binary_search_by(|n| n.total_cmp(&(number + 0.0)));
-                    found.add_if(*document, known.is_ok());
-                }
+                    known.is_ok()
+                });
             }
         }
     }
@@ -272,9 +269,7 @@ impl Values {
     fn range(&self, bounds: &Bounds, found: &mut Bits) {
         // Numbers are compared with numbers alone, so that one look at the bounds is enough for all of them.
         if let Some(numbers) = Numbers::of(bounds) {
-            for (number, document) in &self.numbers {
-                found.add_if(*document, numbers.hold(*number));
-            }
+            found.add_where(&self.numbers, |number| numbers.hold(number));
             return;
         }
         let Some(texts) = Texts::of(bounds) else {

@@ -42,10 +42,23 @@ impl Bits {
         }
     }
 
-    /// Adds the document if `on`, without a branch.
-    pub(super) fn add_if(&mut self, document: u32, on: bool) {
-        if let Some(word) = self.words.get_mut(document as usize / 64) {
-            *word |= u64::from(on) << (document % 64);
+    /// Adds the documents of which the value passes; the fastest where they rise.
+    pub(super) fn add_where<T: Copy>(&mut self, values: &[(T, u32)], pass: impl Fn(T) -> bool) {
+        let (mut at, mut word) = (0, 0);
+        for (value, document) in values {
+            let place = *document as usize / 64;
+            if place != at {
+                self.add_word(at, word);
+                (at, word) = (place, 0);
+            }
+            word |= u64::from(pass(*value)) << (document % 64);
+        }
+        self.add_word(at, word);
+    }
+
+    fn add_word(&mut self, at: usize, documents: u64) {
+        if let Some(word) = self.words.get_mut(at) {
+            *word |= documents;
         }
     }
 
@@ -56,6 +69,11 @@ impl Bits {
 
     pub(super) fn count(&self) -> usize {
         self.words.iter().map(|w| w.count_ones() as usize).sum()
+    }
+
+    /// Bit `i` of word `n` is the document `64 n + i`; bits past the length are 0.
+    pub(super) fn words(&self) -> &[u64] {
+        &self.words
     }
 
     /// Keeps those of which the column's value passes.
@@ -97,6 +115,16 @@ impl Bits {
     }
 }
 
+/// Calls `each` with the number of every bit that is set, ascending.
+#[inline(always)]
+pub(super) fn each_bit(word: u64, mut each: impl FnMut(u32)) {
+    let mut left = word;
+    while left != 0 {
+        each(left.trailing_zeros());
+        left &= left - 1;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,9 +145,16 @@ mod tests {
         assert_eq!(all.count(), Bits::all(130).count());
         all.and(&odd);
         all.set(1, false);
-        all.add_if(0, true);
-        all.add_if(2, false);
-        assert_eq!((all.count(), all.has(0), all.has(1)), (65, true, false));
+        all.add_where(&[(true, 0), (false, 2), (true, 129), (true, 64)], |on| on);
+        assert_eq!((all.count(), all.has(0), all.has(1)), (66, true, false));
+        let mut each = Vec::new();
+        for (at, word) in all.words().iter().enumerate() {
+            each_bit(*word, |bit| each.push(at as u32 * 64 + bit));
+        }
+        assert_eq!(
+            (each.len(), &each[..3], each[65]),
+            (66, &[0, 3, 5][..], 129)
+        );
         let column: Vec<usize> = (0..130).collect();
         all.keep(&column, |value| value < 4);
         assert_eq!(all.count(), 2, "0 and 3");

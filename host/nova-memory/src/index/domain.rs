@@ -1,13 +1,16 @@
 //! One domain's part of the index, and the search over it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 
 use nova_core::ports::{Alike, Hit, IndexQuery, LegScores, MemoryVector, SearchMode};
 use nova_core::{Analyzer, Memory, MemoryId, Timestamp};
 
+use super::HashMap;
 use super::attributes::Attributes;
+use super::bm25::WordQuery;
+use super::leg::Spread;
 use super::vectors::{VectorQuery, Vectors};
-use super::words::{WordScores, Words};
+use super::words::Words;
 
 /// Candidates that each leg brings, at least.
 const CANDIDATES: usize = 100;
@@ -20,28 +23,11 @@ pub(super) struct DomainIndex {
     documents: HashMap<MemoryId, u32>,
     attributes: Attributes,
     words: Words,
-    vectors: BTreeMap<String, Vectors>,
+    /// By model and length: vectors of one model are of one length, but clients bring theirs in any.
+    vectors: HashMap<String, HashMap<usize, Vectors>>,
     gone: usize,
     /// What was removed while the index is built.
     removed: HashSet<MemoryId>,
-}
-
-/// The mean and the spread of a leg's scores over all that pass.
-#[derive(Clone, Copy)]
-struct Spread {
-    mean: f64,
-    deviation: f64,
-}
-
-impl Spread {
-    /// How many deviations a score lies above the mean; 0 where all are the same.
-    fn z(self, score: f64) -> f64 {
-        if self.deviation > 1e-9 {
-            (score - self.mean) / self.deviation
-        } else {
-            0.0
-        }
-    }
 }
 
 impl DomainIndex {
@@ -72,12 +58,15 @@ impl DomainIndex {
             }
         };
         for vector in vectors {
-            // Vectors of one model are of one length; clients bring theirs in any.
-            let space = format!("{}/{}", vector.model, vector.vector.len());
-            self.vectors
-                .entry(space)
-                .or_insert_with(|| Vectors::new(vector.vector.len()))
-                .push(document, &vector.vector);
+            let length = vector.vector.len();
+            let spaces = match self.vectors.get_mut(&vector.model) {
+                Some(spaces) => spaces,
+                None => self.vectors.entry(vector.model.clone()).or_default(),
+            };
+            spaces
+                .entry(length)
+                .or_insert_with(|| Vectors::new(length))
+                .put(document, &vector.vector);
         }
     }
 
@@ -110,7 +99,7 @@ impl DomainIndex {
 
     /// Nothing will be restored any more.
     pub(super) fn built(&mut self) {
-        self.removed = HashSet::new();
+        self.removed = HashSet::default();
     }
 
     fn compact(&mut self) {
@@ -126,7 +115,8 @@ impl DomainIndex {
             .collect();
         self.attributes.renumber(&new);
         self.words.renumber(&new);
-        self.vectors.values_mut().for_each(|v| v.renumber(&new));
+        let spaces = self.vectors.values_mut().flat_map(HashMap::values_mut);
+        spaces.for_each(|space| space.renumber(&new));
         for document in self.documents.values_mut() {
             if let Some(number) = new[*document as usize] {
                 *document = number;
@@ -149,52 +139,38 @@ impl DomainIndex {
         ids.map(|d| self.attributes.ids[d as usize]).collect()
     }
 
+    fn space(&self, model: &str, length: usize) -> Option<&Vectors> {
+        self.vectors.get(model)?.get(&length)
+    }
+
     /// The best matches, best first.
     ///
     /// Each leg brings its best; both legs' scores of all candidates are normalized by the mean and the deviation over
     /// all that pass, weighed and summed.
     pub(super) fn search(&self, query: &IndexQuery) -> Vec<Hit> {
         let pass = self.attributes.pass(&query.filter, query.now);
-        let passing = pass.count();
-        let passes = |document: u32| pass.has(document);
         let wanted = CANDIDATES.max(4 * query.limit);
         let mut candidates: Vec<u32> = Vec::new();
-
-        let text = query
-            .text
-            .as_deref()
-            .filter(|_| query.mode != SearchMode::Vector);
-        let words = text.map(|text| self.words.score(text, passes));
-        let word_spread = words.as_ref().map(|words| {
-            candidates.extend(words.best(wanted));
-            spread(words, passing)
-        });
-
-        let vector = query
-            .vector
-            .as_ref()
-            .filter(|_| query.mode != SearchMode::Keyword);
-        let vector = vector.and_then(|(model, numbers)| {
-            let space = self.vectors.get(&format!("{model}/{}", numbers.len()))?;
-            Some((space, space.query(numbers)?))
-        });
-        let vector_spread = vector.as_ref().map(|(space, numbers)| {
-            let found = space.scan(numbers, passes, wanted);
-            candidates.extend(found.best.iter().map(|(document, _)| *document));
-            Spread {
-                mean: found.mean.into(),
-                deviation: found.deviation.into(),
-            }
-        });
+        let mut legs = Legs::default();
+        if query.mode != SearchMode::Vector
+            && let Some(text) = &query.text
+        {
+            let words = self.words.query(text);
+            let found = words.scan(&pass, wanted);
+            candidates.extend(found.best);
+            legs.words = Some((words, found.spread));
+        }
+        if query.mode != SearchMode::Keyword
+            && let Some((model, numbers)) = &query.vector
+            && let Some(space) = self.space(model, numbers.len())
+            && let Some(numbers) = space.query(numbers)
+        {
+            let found = space.scan(&numbers, &pass, wanted);
+            candidates.extend(found.best);
+            legs.vector = Some((space, numbers, found.spread));
+        }
         candidates.sort_unstable();
         candidates.dedup();
-        let legs = Legs {
-            words: words.as_ref().zip(word_spread),
-            vector: vector
-                .as_ref()
-                .map(|(space, numbers)| (*space, numbers))
-                .zip(vector_spread),
-        };
         let mut hits: Vec<Hit> = candidates
             .into_iter()
             .map(|document| self.hit(document, &legs, query))
@@ -213,10 +189,10 @@ impl DomainIndex {
         let ranking = &query.ranking;
         let (mut relevance, mut scores) = (0.0, LegScores::default());
         if let Some((words, spread)) = &legs.words {
-            scores.keyword = words.scores[at].into();
+            scores.keyword = words.score(document).into();
             relevance += ranking.keyword_weight * spread.z(scores.keyword);
         }
-        if let Some(((space, numbers), spread)) = &legs.vector
+        if let Some((space, numbers, spread)) = &legs.vector
             && let Some(cosine) = space.cosine(numbers, document)
         {
             scores.vector = cosine.into();
@@ -233,23 +209,9 @@ impl DomainIndex {
     }
 }
 
+/// What the legs found, as far as they were asked.
+#[derive(Default)]
 struct Legs<'a> {
-    words: Option<(&'a WordScores, Spread)>,
-    vector: Option<((&'a Vectors, &'a VectorQuery), Spread)>,
-}
-
-/// Over all that pass: those without a matching word have 0.
-fn spread(words: &WordScores, passing: usize) -> Spread {
-    let (mut sum, mut squares) = (0.0, 0.0);
-    for document in &words.matched {
-        let score = f64::from(words.scores[*document as usize]);
-        sum += score;
-        squares += score * score;
-    }
-    let n = passing.max(1) as f64;
-    let mean = sum / n;
-    Spread {
-        mean,
-        deviation: (squares / n - mean * mean).max(0.0).sqrt(),
-    }
+    words: Option<(WordQuery<'a>, Spread)>,
+    vector: Option<(&'a Vectors, VectorQuery, Spread)>,
 }

@@ -5,22 +5,28 @@
 
 mod attributes;
 mod bits;
+mod bm25;
 mod domain;
+mod leg;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod vectors;
 mod words;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use foldhash::fast::RandomState;
 use nova_core::ports::{Alike, Hit, IndexProgress, IndexQuery, MemoryIndex, MemoryVector};
 use nova_core::{Analyzer, Domain, Error, Memory, MemoryId, Result};
 use parking_lot::RwLock;
 
 use domain::DomainIndex;
+
+/// As the standard one, with a hash that takes a tenth of the time: whoever builds an index looks up little else.
+type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;
 
 /// Records of a domain up to which a search runs on the caller's thread.
 const INLINE_MAX: usize = 5000;

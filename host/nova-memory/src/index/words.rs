@@ -1,19 +1,18 @@
-//! The keyword leg: an inverted index with BM25 scores.
-//!
-//! BM25 as in Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), §3.4,
-//! with the usual k1 = 1.2, b = 0.75 and an inverse document frequency that is never negative.
+//! The keyword leg: an inverted index.
 
-use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::ops::Range;
 
 use nova_core::Analyzer;
 use nova_core::analyzer::Tokenizer;
 
-const K1: f32 = 1.2;
-const B: f32 = 0.75;
+use super::HashMap;
+use super::bm25::WordQuery;
+
 /// Terms of a query that count, the rarest: no query may cost without bound.
 const QUERY_TERMS_MAX: usize = 128;
 /// Words whose term is remembered: the first ones met, and so the common ones.
-const REMEMBERED_MAX: usize = 1 << 16;
+const REMEMBERED_MAX: usize = 1 << 14;
 
 /// Which documents have which terms, how often.
 #[derive(Default)]
@@ -23,53 +22,54 @@ pub(super) struct Words {
     /// By the term's number.
     postings: Vec<Postings>,
     /// Word → term, where a word is one term: to look up is faster than to stem.
-    remembered: HashMap<Box<str>, u32>,
+    remembered: HashMap<Short, u32>,
     lengths: Vec<u32>,
     length_sum: u64,
     documents: u64,
 }
 
-/// The documents that have a term, ascending.
+/// A word of at most 15 bytes, so that a table finds it where it looks first. The last byte is its length.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Short([u8; 16]);
+
+impl Short {
+    fn of(word: &str) -> Option<Self> {
+        if word.starts_with(|c: char| c.is_ascii_digit()) {
+            return None;
+        }
+        let mut bytes = [0; 16];
+        bytes[15] = word.len().min(16) as u8;
+        bytes[..15]
+            .get_mut(..word.len())?
+            .copy_from_slice(word.as_bytes());
+        Some(Self(bytes))
+    }
+}
+
+impl Hash for Short {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from_le_bytes(self.0));
+    }
+}
+
+/// The documents that have a term, ascending, and how often each has it.
 #[derive(Default)]
-struct Postings {
-    documents: Vec<u32>,
-    counts: Vec<u8>,
+pub(super) struct Postings {
+    pub(super) documents: Vec<u32>,
+    pub(super) counts: Vec<u8>,
 }
 
-/// The keyword scores of one query.
-pub(super) struct WordScores {
-    /// By document; 0 = no word matches.
-    pub(super) scores: Vec<f32>,
-    /// Documents with a score, each once.
-    pub(super) matched: Vec<u32>,
-}
-
-impl WordScores {
-    /// The documents of the highest scores, at most `limit` and in no order. Of the many that a common word matches most
-    /// are passed over by one comparison.
-    pub(super) fn best(&self, limit: usize) -> Vec<u32> {
-        let by_score = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0);
-        let mut best: Vec<(f32, u32)> = Vec::new();
-        let mut least = f32::NEG_INFINITY;
-        for document in &self.matched {
-            let score = self.scores[*document as usize];
-            if score <= least {
-                continue;
-            }
-            best.push((score, *document));
-            if best.len() >= 4 * limit.max(1) {
-                best.select_nth_unstable_by(limit, by_score);
-                best.truncate(limit);
-                least = best
-                    .iter()
-                    .fold(f32::INFINITY, |least, (s, _)| least.min(*s));
-            }
-        }
-        if best.len() > limit {
-            best.select_nth_unstable_by(limit, by_score);
-            best.truncate(limit);
-        }
-        best.into_iter().map(|(_, document)| document).collect()
+impl Postings {
+    /// Those of the documents in a range. `cursor` is where the ranges before ended; ranges rise.
+    pub(super) fn within(&self, range: Range<usize>, cursor: &mut usize) -> (&[u32], &[u8]) {
+        let rest = &self.documents[*cursor..];
+        let from = *cursor + rest.partition_point(|d| (*d as usize) < range.start);
+        // No more than the range is long.
+        let most = self.documents.len().min(from + range.len());
+        let rest = &self.documents[from..most];
+        let to = from + rest.partition_point(|d| (*d as usize) < range.end);
+        *cursor = to;
+        (&self.documents[from..to], &self.counts[from..to])
     }
 }
 
@@ -86,7 +86,8 @@ impl Words {
         let mut found: Vec<u32> = Vec::with_capacity(64);
         let is_one_term = self.analyzer.tokenizer == Tokenizer::Words;
         Analyzer::each_word(text, |word| {
-            if let Some(term) = self.remembered.get(word) {
+            let short = Short::of(word);
+            if let Some(term) = short.and_then(|word| self.remembered.get(&word)) {
                 found.push(*term);
                 return;
             }
@@ -94,9 +95,9 @@ impl Words {
             analyzer.each_of(word, |term| found.push(self.number(term)));
             if is_one_term
                 && self.remembered.len() < REMEMBERED_MAX
-                && let Some(term) = found.last()
+                && let (Some(word), Some(term)) = (short, found.last())
             {
-                self.remembered.insert(word.into(), *term);
+                self.remembered.insert(word, *term);
             }
         });
         let length = found.len() as u32;
@@ -135,33 +136,13 @@ impl Words {
         }
     }
 
-    /// Scores every document that has one of the query's terms.
-    pub(super) fn score(&self, query: &str, pass: impl Fn(u32) -> bool) -> WordScores {
-        let mut scores = vec![0.0f32; self.lengths.len()];
-        let mut matched = Vec::new();
-        let documents = self.documents as f32;
-        let mean_length = (self.length_sum as f32 / documents.max(1.0)).max(1.0);
-        let terms = self.analyzer.query(query);
+    /// The query of a text: of its terms, the rarest.
+    pub(super) fn query(&self, text: &str) -> WordQuery<'_> {
+        let terms = self.analyzer.query(text);
         let mut lists: Vec<&Postings> = terms.iter().filter_map(|t| self.postings(t)).collect();
         lists.sort_by_key(|list| list.documents.len());
         lists.truncate(QUERY_TERMS_MAX);
-        for list in lists {
-            let frequency = list.documents.len() as f32;
-            let idf = (1.0 + (documents - frequency + 0.5).max(0.0) / (frequency + 0.5)).ln();
-            for (&document, &count) in list.documents.iter().zip(&list.counts) {
-                let at = document as usize;
-                if scores[at] == 0.0 {
-                    if !pass(document) {
-                        continue;
-                    }
-                    matched.push(document);
-                }
-                let count = f32::from(count);
-                let length = self.lengths[at] as f32 / mean_length;
-                scores[at] += idf * count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length));
-            }
-        }
-        WordScores { scores, matched }
+        WordQuery::new(lists, &self.lengths, self.documents, self.length_sum)
     }
 
     /// Documents that have all words of one of the groups at least and pass, ascending, at most `limit`.
@@ -220,21 +201,47 @@ impl Words {
             })
             .collect();
         self.postings.retain(|list| !list.documents.is_empty());
-        for map in [&mut self.terms, &mut self.remembered] {
-            map.retain(|_, number| match numbers[*number as usize] {
-                Some(new) => {
-                    *number = new;
-                    true
-                }
-                None => false,
-            });
-        }
+        let renumber = |number: &mut u32| match numbers[*number as usize] {
+            Some(new) => {
+                *number = new;
+                true
+            }
+            None => false,
+        };
+        self.terms.retain(|_, number| renumber(number));
+        self.remembered.retain(|_, number| renumber(number));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::bits::Bits;
+
+    #[test]
+    fn postings_are_given_by_rising_ranges() {
+        let postings = Postings {
+            documents: vec![2, 3, 9, 10, 25, 30],
+            counts: vec![1, 2, 3, 4, 5, 6],
+        };
+        let mut cursor = 0;
+        let mut within = |range| postings.within(range, &mut cursor);
+        assert_eq!(within(0..3), (&[2][..], &[1][..]));
+        assert_eq!(within(3..10), (&[3, 9][..], &[2, 3][..]));
+        // A range was passed over, and the last one goes beyond the end.
+        assert_eq!(within(20..30), (&[25][..], &[5][..]));
+        assert_eq!(within(30..40), (&[30][..], &[6][..]));
+        assert_eq!(within(40..50), (&[][..], &[][..]));
+    }
+
+    #[test]
+    fn words_are_remembered_by_all_of_their_letters() {
+        let of = |word: &str| Short::of(word).map(|word| word.0);
+        assert_ne!(of("ab"), of("a"));
+        assert_ne!(of("a\0"), of("a"));
+        assert!(of("fifteen-letters").is_some() && of("sixteen--letters").is_none());
+        assert_eq!(of("7up"), None, "numbers come once and go");
+    }
 
     #[test]
     fn groups_are_found_whole_also_after_documents_went() {
@@ -269,29 +276,6 @@ mod tests {
     }
 
     #[test]
-    fn the_best_are_those_of_a_full_sort() {
-        let scores: Vec<f32> = (0..5000u32)
-            .map(|d| (d.wrapping_mul(2_654_435_761) >> 20) as f32)
-            .collect();
-        let matched: Vec<u32> = (0..5000).filter(|d| d % 3 != 0).collect();
-        let of = |documents: &[u32]| -> Vec<f32> {
-            let scores = documents.iter().map(|d| scores[*d as usize]);
-            let mut scores: Vec<f32> = scores.collect();
-            scores.sort_by(|a, b| b.total_cmp(a));
-            scores
-        };
-        let found = WordScores {
-            scores: scores.clone(),
-            matched: matched.clone(),
-        };
-        for limit in [1, 7, 100, 3000, 9000] {
-            let best = found.best(limit);
-            let all = of(&matched);
-            assert_eq!(of(&best), all[..limit.min(all.len())], "{limit}");
-        }
-    }
-
-    #[test]
     fn a_query_of_many_words_is_scored_by_the_rarest() {
         let mut words = Words::default();
         let many: Vec<String> = (0..QUERY_TERMS_MAX).map(|i| format!("w{i}")).collect();
@@ -299,7 +283,12 @@ mod tests {
         words.push(1, "common");
         words.push(2, "common");
         let query = format!("{} common", many.join(" "));
-        assert_eq!(words.score(&query, |_| true).matched, [0]);
-        assert_eq!(words.score("common", |_| true).matched, [1, 2]);
+        let found = |query: &str| {
+            let mut best = words.query(query).scan(&Bits::all(3), 9).best;
+            best.sort_unstable();
+            best
+        };
+        assert_eq!(found(&query), [0]);
+        assert_eq!(found("common"), [1, 2]);
     }
 }
