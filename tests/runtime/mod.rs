@@ -6,6 +6,7 @@ mod check;
 mod consolidation;
 mod crash;
 mod fallback;
+mod forecasts;
 mod gate;
 mod hostile;
 mod keys_cli;

@@ -73,7 +73,9 @@ pub(crate) struct ConditionsBody {
     #[schema(minimum = 0, maximum = 1_000_000)]
     p99_ratio: Option<f64>,
     /// Mean objective of its answers ÷ that of the others; smaller is better. Flows: makespan ÷ lower
-    /// bound; allocations: 1 + the share of the demand that is not met; reports have none.
+    /// bound; allocations: 1 + the share of the demand that is not met; reports: the mean absolute scaled error of
+    /// what both sides forecast of user metrics and throughput, known when the forecast time has passed. These scatter
+    /// more than others: ask for hundreds of samples.
     #[serde(default)]
     #[schema(minimum = 0, maximum = 1_000_000)]
     objective_ratio: Option<f64>,
@@ -171,7 +173,9 @@ pub(crate) struct ArmRecord {
     error_rate: f64,
     /// 99th percentile of the last calls.
     p99_us: f64,
-    /// Mean objective of the answers; null without any.
+    /// Answers that have an objective; of reports those whose forecasts were scored.
+    rated: u64,
+    /// Their mean objective; null without any.
     objective: Option<f64>,
 }
 
@@ -194,6 +198,7 @@ impl From<Arm> for ArmRecord {
             failed: arm.failed,
             error_rate: arm.error_rate(),
             p99_us: arm.p99_us,
+            rated: arm.rated,
             objective: (arm.rated > 0).then_some(arm.objective),
         }
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Ports;
 use super::failure::{call_error, no_ids};
+use super::foresight::Foresight;
 use crate::domain::{AgentId, Domain, FlowId, ResourceId};
 use crate::error::{Error, Result};
 use crate::ports::{Call, DatastoreExt, Decided, ReadCost};
@@ -46,11 +47,12 @@ impl Default for AnalyticsRequest {
 /// Asks the analytics processor.
 pub struct AnalyticsService {
     pub(super) ports: Ports,
+    foresight: Arc<Foresight>,
 }
 
 impl AnalyticsService {
-    pub(super) fn new(ports: Ports) -> Self {
-        Self { ports }
+    pub(super) fn new(ports: Ports, foresight: Arc<Foresight>) -> Self {
+        Self { ports, foresight }
     }
 
     /// A report on the domain's events up to now.
@@ -86,10 +88,11 @@ impl AnalyticsService {
             (Scope::Flows, Some(id)) => id.parse().ok(),
             _ => None,
         };
+        let at = self.ports.clock.now();
         let query = AnalyticsQuery {
             scope,
             subject: subject.clone(),
-            at: self.ports.clock.now(),
+            at,
             window_s,
             parameters: parameters.clone(),
         };
@@ -104,11 +107,11 @@ impl AnalyticsService {
                 ..Subject::default()
             }),
         };
-        self.ports
-            .runtime
-            .analyze(call, query)
-            .await
-            .map_err(|e| call_error(e, no_ids))
+        let runtime = &*self.ports.runtime;
+        let decided = runtime.analyze(call, query).await;
+        let decided = decided.map_err(|e| call_error(e, no_ids))?;
+        self.foresight.note(runtime, domain, (scope, at), &decided);
+        Ok(decided)
     }
 
     async fn find(&self, domain: &Domain, scope: Scope, subject: &str) -> Result<()> {

@@ -21,9 +21,10 @@ impl StrategyService {
                 |r: &crate::strategy::route::StoredRoute| Some((r.kind, r.route.canary.clone()?));
             present.iter().filter_map(of).collect()
         };
+        self.foresight.look(&self.ports).await?;
         let mut ended = Vec::new();
         for (kind, canary) in running {
-            let seen = self.ports.runtime.canary(kind).unwrap_or_default();
+            let seen = self.seen(kind).unwrap_or_default();
             if let Some(verdict) = self.verdict(kind, &canary, &seen)
                 && self.conclude(kind, canary, verdict, seen).await?
             {
@@ -31,6 +32,15 @@ impl StrategyService {
             }
         }
         Ok(ended)
+    }
+
+    /// What a kind's canary has shown; none = there is no canary.
+    pub(super) fn seen(&self, kind: Kind) -> Option<Comparison> {
+        let seen = self.ports.runtime.canary(kind)?;
+        Some(match kind {
+            Kind::AnalyticsProcessor => self.foresight.rate(seen),
+            Kind::FlowOptimizer | Kind::ResourceAllocator => seen,
+        })
     }
 
     fn verdict(&self, kind: Kind, canary: &Canary, seen: &Comparison) -> Option<Verdict> {

@@ -18,6 +18,7 @@ mod fit;
 mod flow_insert;
 mod flow_problem;
 mod flows;
+mod foresight;
 mod health;
 mod idempotency;
 mod keys;
@@ -82,6 +83,8 @@ pub use specs::{FRAGMENTS_MAX, SpecImport, SpecImported, SpecRemembered, SpecSer
 pub use strategies::{RouteChange, RouteView, StrategyService};
 pub use task_change::TaskChange;
 pub use tasks::{TaskService, TaskView};
+
+use foresight::Foresight;
 
 use crate::domain::{Clock, Communication, Timestamp};
 use crate::error::Result;
@@ -205,7 +208,9 @@ impl Services {
         let agents = Arc::new(AgentService::new(ports.clone()));
         let memories = Arc::new(MemoryService::new(ports.clone()));
         let specs = SpecService::new(ports.clone(), Arc::clone(&agents), Arc::clone(&memories));
-        let analytics = Arc::new(AnalyticsService::new(ports.clone()));
+        let foresight = Arc::new(Foresight::default());
+        let analytics = AnalyticsService::new(ports.clone(), Arc::clone(&foresight));
+        let analytics = Arc::new(analytics);
         Self {
             alerts: Arc::new(AlertService::new(ports.clone(), Arc::clone(&analytics))),
             tasks: Arc::new(TaskService::new(ports.clone())),
@@ -226,7 +231,7 @@ impl Services {
             decisions: Arc::new(DecisionService::new(None)),
             replays: Arc::new(ReplayService::new(&ports)),
             plugins: Arc::new(PluginService::new(ports.clone())),
-            strategies: Arc::new(StrategyService::new(ports.clone())),
+            strategies: Arc::new(StrategyService::new(ports.clone(), foresight)),
             health: Arc::new(HealthService::new(ports, memories)),
         }
     }

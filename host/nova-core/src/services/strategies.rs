@@ -4,12 +4,14 @@
 //! with what is loaded: a call sees the routes before it or after it, never a mixture.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::Ports;
 use super::canaries;
+use super::foresight::Foresight;
 use super::shadows::{self, ShadowView};
 use crate::domain::{Domain, EventKind, KeyId, NewEvent, Timestamp};
 use crate::error::{Error, Result, object};
@@ -68,12 +70,15 @@ pub struct StrategyService {
     pub(super) present: parking_lot::Mutex<Vec<StoredRoute>>,
     /// The last shadow of each kind that ended.
     pub(super) ended: parking_lot::Mutex<BTreeMap<Kind, ShadowView>>,
+    /// What the sides of an analytics canary forecast.
+    pub(super) foresight: Arc<Foresight>,
 }
 
 impl StrategyService {
-    pub(super) fn new(ports: Ports) -> Self {
+    pub(super) fn new(ports: Ports, foresight: Arc<Foresight>) -> Self {
         Self {
             ports,
+            foresight,
             changing: Mutex::default(),
             present: parking_lot::Mutex::default(),
             ended: parking_lot::Mutex::default(),
@@ -185,6 +190,9 @@ impl StrategyService {
     pub(super) fn take_over(&self, stored: &[StoredRoute]) {
         let routes = stored.iter().map(|r| (r.kind, r.route.clone())).collect();
         self.ports.runtime.set_routes(routes);
+        let analytics = stored.iter().find(|r| r.kind == Kind::AnalyticsProcessor);
+        self.foresight
+            .set(analytics.and_then(|r| r.route.canary.clone()));
         *self.present.lock() = stored.to_vec();
     }
 
@@ -202,11 +210,7 @@ impl StrategyService {
                 default: of.route.default.or_else(|| configured.clone()),
                 configured,
                 domains: of.route.domains,
-                seen: of
-                    .route
-                    .canary
-                    .as_ref()
-                    .and_then(|_| self.ports.runtime.canary(kind)),
+                seen: of.route.canary.as_ref().and_then(|_| self.seen(kind)),
                 canary: of.route.canary,
                 shadowed: of
                     .route
@@ -228,7 +232,7 @@ impl StrategyService {
         }
         if let Some(Some(order)) = &change.canary {
             let field = format!("strategies.{kind}.canary");
-            order.check(kind, &field)?;
+            order.check(&field)?;
             self.check_candidate(kind, &field, order.plugin.as_ref(), order.revision, change)?;
         }
         if let Some(Some(order)) = &change.shadow {

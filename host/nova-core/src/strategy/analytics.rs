@@ -7,7 +7,7 @@ use super::{Violation, check_confidence};
 use crate::domain::Timestamp;
 
 /// What a report is about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Flows.

@@ -9,6 +9,7 @@ pub mod canary;
 pub mod compare;
 pub mod decision;
 pub mod flow;
+pub mod foresight;
 pub mod objective;
 pub mod route;
 pub mod settings;

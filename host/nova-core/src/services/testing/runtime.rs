@@ -38,6 +38,7 @@ pub struct FakeRuntime {
     routes: Mutex<Routes>,
     report: Mutex<Option<AnalyticsReport>>,
     seen: Mutex<Comparison>,
+    answers_as: Mutex<Option<(Route, u64)>>,
     shadowed: Mutex<ShadowReport>,
 }
 
@@ -54,6 +55,7 @@ impl FakeRuntime {
             routes: Mutex::default(),
             report: Mutex::default(),
             seen: Mutex::default(),
+            answers_as: Mutex::default(),
             shadowed: Mutex::default(),
         }
     }
@@ -81,6 +83,11 @@ impl FakeRuntime {
     /// What canaries are to have shown.
     pub fn set_seen(&self, seen: Comparison) {
         *self.seen.lock() = seen;
+    }
+
+    /// By which route and revision every answer is given from now on.
+    pub fn answer_as(&self, route: Route, revision: u64) {
+        *self.answers_as.lock() = Some((route, revision));
     }
 
     /// What shadows are to have shown.
@@ -125,13 +132,14 @@ impl FakeRuntime {
                 None => CallError::Unavailable(format!("no plugin serves {kind}")),
             });
         };
+        let (route, revision) = self.answers_as.lock().unwrap_or((rule, 1));
         Ok(StrategyUse {
             kind,
             plugin: plugin.name.clone(),
             version: "0.1.0".into(),
             digest: format!("sha256:{}", "0".repeat(64)),
-            revision: 1,
-            route: rule,
+            revision,
+            route,
             elapsed_us: 1,
             decision_id: uuid::Uuid::now_v7().to_string(),
             degraded: None,

@@ -6,6 +6,7 @@ mod alerts;
 mod analytics_health;
 mod events;
 mod flows;
+mod foresight;
 mod idempotency;
 mod keys;
 mod leases;

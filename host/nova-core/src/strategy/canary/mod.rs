@@ -47,7 +47,8 @@ pub struct Conditions {
     /// 99th percentile of the canary's times ÷ that of the others.
     pub p99_ratio: Option<f64>,
     /// Mean objective of the canary's answers ÷ that of the others; smaller is better. Flows: makespan ÷
-    /// lower bound; allocations: 1 + the share of the demand that is not met.
+    /// lower bound; allocations: 1 + the share of the demand that is not met; reports: the mean absolute scaled
+    /// error of their forecasts, see [`super::foresight`].
     pub objective_ratio: Option<f64>,
 }
 
@@ -84,9 +85,9 @@ pub struct Arm {
     pub failed: u64,
     /// 99th percentile of the last calls, in microseconds.
     pub p99_us: f64,
-    /// Answers that have an objective.
+    /// Answers that have an objective; of reports those whose forecasts were scored.
     pub rated: u64,
-    /// Their mean objective; smaller is better, 1 at best.
+    /// Their mean objective; smaller is better, 1 at best, of forecasts 0.
     pub objective: f64,
 }
 
@@ -130,8 +131,13 @@ impl Comparison {
 
     fn objective_ratio(&self, least: u64) -> Option<f64> {
         let enough = self.canary.rated >= least && self.others.rated >= least;
-        (enough && self.others.objective > 0.0)
-            .then(|| self.canary.objective / self.others.objective)
+        let (canary, others) = (self.canary.objective, self.others.objective);
+        // Two perfect forecasters are alike; nothing is as good as one.
+        enough.then(|| match others > 0.0 {
+            true => canary / others,
+            false if canary > 0.0 => f64::INFINITY,
+            false => 1.0,
+        })
     }
 
     /// Each bound that is given, with its name and what was seen, where the sample is large enough.
@@ -267,6 +273,10 @@ mod tests {
                 "promote after 10 calls: error_rate is 0.0000, at most 0, objective_ratio is 0.8000, at most 1"
             )
         );
+        let perfect = verdict(arm(10, 0, 0.0), arm(10, 0, 0.0), 1.0);
+        assert!(perfect.is_some_and(|v| v.contains("objective_ratio is 1.0000")));
+        let worse = verdict(arm(10, 0, 0.1), arm(10, 0, 0.0), 1.0);
+        assert!(worse.is_some_and(|v| v.starts_with("abort objective_ratio is inf")));
         let slow = Arm {
             p99_us: 301.0,
             ..arm(10, 0, 1.2)

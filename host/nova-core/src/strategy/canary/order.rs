@@ -3,7 +3,6 @@
 use super::{Canary, Conditions, StickyBy};
 use crate::domain::Timestamp;
 use crate::error::{Error, Result};
-use crate::strategy::Kind;
 use crate::strategy::route::check_plugin_name;
 
 /// Longest canary, in seconds (thirty days).
@@ -49,7 +48,7 @@ impl CanaryOrder {
     ///
     /// # Errors
     /// [`Error::Validation`] with the field.
-    pub fn check(&self, kind: Kind, field: &str) -> Result<()> {
+    pub fn check(&self, field: &str) -> Result<()> {
         match (&self.plugin, self.revision) {
             (Some(plugin), None) => check_plugin_name(&format!("{field}.plugin"), plugin)?,
             (None, Some(_)) => {}
@@ -73,7 +72,7 @@ impl CanaryOrder {
             ("abort_if", &self.abort_if),
         ] {
             if let Some(conditions) = conditions {
-                conditions.check(kind, &format!("{field}.{name}"))?;
+                conditions.check(&format!("{field}.{name}"))?;
             }
         }
         Ok(())
@@ -81,7 +80,7 @@ impl CanaryOrder {
 }
 
 impl Conditions {
-    fn check(&self, kind: Kind, field: &str) -> Result<()> {
+    fn check(&self, field: &str) -> Result<()> {
         if !(1..=SAMPLES_MAX).contains(&self.min_samples) {
             let message = format!(
                 "min_samples must be 1 to {SAMPLES_MAX}, got {}",
@@ -104,10 +103,6 @@ impl Conditions {
         if bounds.iter().all(|(_, bound, _)| bound.is_none()) {
             let message = "one of error_rate, p99_ratio, objective_ratio is needed";
             return Err(Error::field(field, message));
-        }
-        if kind == Kind::AnalyticsProcessor && self.objective_ratio.is_some() {
-            let message = "reports have no objective that is known when they are given";
-            return Err(Error::field(format!("{field}.objective_ratio"), message));
         }
         Ok(())
     }
@@ -189,11 +184,11 @@ mod tests {
                 "c.promote_if.p99_ratio",
             ),
         ];
-        assert!(sample().check(Kind::FlowOptimizer, "c").is_ok());
+        assert!(sample().check("c").is_ok());
         for (spoil, field) in cases {
             let mut order = sample();
             spoil(&mut order);
-            let error = order.check(Kind::FlowOptimizer, "c");
+            let error = order.check("c");
             let details = error.err().map(|e| e.details()).unwrap_or_default();
             assert_eq!(details.get("field"), Some(&field.into()), "{field}");
         }
@@ -206,7 +201,7 @@ mod tests {
             revision: Some(3),
             ..sample()
         };
-        assert!(order.check(Kind::FlowOptimizer, "c").is_ok());
+        assert!(order.check("c").is_ok());
         let (at, heft, other) = (
             Timestamp::from_millis(5),
             "heft".to_owned(),
