@@ -1,5 +1,8 @@
 //! The worker protocol over HTTP, also across a `kill -9`.
 
+use std::io::Write;
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 
 use super::{AGENTS, TASKS, refused_field};
@@ -125,4 +128,37 @@ fn a_missed_deadline_is_an_event_once() {
         text.contains("nova_task_deadlines_missed_total 1")
             .then_some(())
     });
+}
+
+#[test]
+fn a_worker_that_hung_up_while_it_waited_is_given_nothing() {
+    let mut options = patient();
+    let wait_max = ("NOVA_LEASES__WAIT_MAX_MS", "600000");
+    options
+        .env
+        .push((wait_max.0.to_owned(), wait_max.1.to_owned()));
+    let daemon = Daemon::with(options);
+    let gone = register(&daemon, "gone");
+    let there = register(&daemon, "there");
+    let waiting = |count: &str| {
+        eventually("as many wait", || {
+            let metrics = daemon.get("/metrics");
+            // The one that asks is in flight, too.
+            let line = format!("nova_http_requests_in_flight {count}");
+            metrics.text.lines().any(|l| l == line).then_some(())
+        });
+    };
+    let mut socket = TcpStream::connect(daemon.url.trim_start_matches("http://")).unwrap();
+    let body = r#"{"wait_ms": 600000}"#;
+    let (key, length) = (daemon.key().unwrap(), body.len());
+    let head =
+        format!("POST {gone} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Length: {length}");
+    socket
+        .write_all(format!("{head}\r\n\r\n{body}").as_bytes())
+        .unwrap();
+    waiting("2");
+    drop(socket);
+    waiting("1");
+    daemon.post(TASKS, json!({"type": "work"})).expect(201);
+    assert_eq!(lease(&daemon, &there, json!({})).len(), 1);
 }

@@ -27,12 +27,13 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use nova_core::Clock;
 use nova_core::services::Services;
+use tokio::runtime::Handle;
 
 pub use middleware::{AccessSample, DURATION_BUCKETS_S, DURATION_METRIC, Tracer};
 pub use openapi::openapi;
 pub use problem::Code;
 pub use router::router;
-pub use serve::{Drained, ServeConfig, Tls, TlsError, TlsFiles, serve};
+pub use serve::{Drained, Lanes, ServeConfig, Tls, TlsError, TlsFiles, serve};
 pub use ws::{SocketConfig, Sockets};
 
 /// The version in answers.
@@ -52,6 +53,8 @@ pub struct ApiState {
     pub clock: Arc<dyn Clock>,
     /// The WebSockets.
     pub sockets: Arc<Sockets>,
+    /// Where handlers that do more than look something up run; none = where the connection is served.
+    pub work: Option<Handle>,
 }
 
 /// Tells the installed recorder what this crate's metrics mean. The recorder must be installed before the

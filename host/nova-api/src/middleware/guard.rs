@@ -20,6 +20,7 @@ use tracing::Span;
 use super::access::Line;
 use super::admission::admit;
 use super::meter::Meter;
+use super::moved::moved;
 use super::repeat::Named;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::traced::Traced;
@@ -50,6 +51,8 @@ pub(crate) struct Route {
     pub(crate) meter: Meter,
     /// Whether the handler reads the body as it comes, and bounds it itself.
     pub(crate) streams: bool,
+    /// Whether the handler looks something up in microseconds, and so runs where the connection is served.
+    pub(crate) at_once: bool,
 }
 
 impl Route {
@@ -84,75 +87,88 @@ where
     type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
 
     fn call(self, request: Request, state: Shared) -> Self::Future {
-        Box::pin(async move {
-            let started = Instant::now();
-            let Self { handler, route } = self;
-            let _in_flight = route.meter.begin();
-            let id = RequestId::of(request.headers());
-            let (method, uri) = (request.method().clone(), request.uri().clone());
-            let version = request.version();
-            let peer = request.extensions().get::<Peer>().map(|p| p.address);
-            let mut admitted = None;
-            // A refusal that leaves a part of the body unread must say that the connection ends with it.
-            let reusable;
-            let (entry, budget) = admit(&route, &state, &request);
-            let actor = entry.as_ref().ok().and_then(Option::as_ref);
-            let headers = request.headers();
-            let traced = Traced::begin(&state.config, &route, &method, headers, id.as_str(), actor);
-            let response = match entry {
-                Ok(actor) => match arrived(request, &route, &state).await {
-                    Ok(mut request) => {
-                        if let Some(actor) = actor {
-                            admitted = Some(actor.clone());
-                            request.extensions_mut().insert(actor);
-                        }
-                        // A stream is not kept in memory to be compared.
-                        let (named, request) = match route.streams {
-                            true => (None, request),
-                            false => Named::of(&route, request).await,
-                        };
-                        let handling = handler.call(request, Arc::clone(&state));
-                        let handled = AssertUnwindSafe(handling).catch_unwind();
-                        let work = handled.map(caught);
-                        let answer = match (named, &admitted) {
-                            (Some(named), Some(actor)) => {
-                                let once =
-                                    named.answer(Arc::clone(&state), actor.caller.key_id, work);
-                                traced.follow(once).await
-                            }
-                            _ => traced.follow(work).await,
-                        };
-                        // A stream that was refused has a rest that nobody reads.
-                        reusable = !route.streams || answer.status().is_success();
-                        answer
-                    }
-                    Err(refused) => {
-                        reusable = refused.drained;
-                        refused.problem.into_response()
-                    }
-                },
-                Err(problem) => {
-                    reusable = body::discard(request, &state).await;
-                    problem.into_response()
-                }
-            };
-            let done = Done {
-                route: &route,
-                method,
-                uri,
-                peer,
-                actor: admitted,
-                budget,
-                started,
-            };
-            let mut response = done.finish(&state, id, &traced.span, response);
-            traced.end(&mut response);
-            if !reusable && version < Version::HTTP_2 {
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(CONNECTION, close);
+        let started = Instant::now();
+        match &state.work {
+            Some(runtime) if !self.route.at_once => {
+                let runtime = runtime.clone();
+                Box::pin(moved(runtime, self.answer(request, state, started)))
             }
-            response
-        })
+            _ => Box::pin(self.answer(request, state, started)),
+        }
+    }
+}
+
+impl<H> Guarded<H> {
+    async fn answer<T>(self, request: Request, state: Shared, started: Instant) -> Response
+    where
+        H: Handler<T, Shared>,
+        T: 'static,
+    {
+        let Self { handler, route } = self;
+        let _in_flight = route.meter.begin();
+        let id = RequestId::of(request.headers());
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let version = request.version();
+        let peer = request.extensions().get::<Peer>().map(|p| p.address);
+        let mut admitted = None;
+        // A refusal that leaves a part of the body unread must say that the connection ends with it.
+        let reusable;
+        let (entry, budget) = admit(&route, &state, &request);
+        let actor = entry.as_ref().ok().and_then(Option::as_ref);
+        let headers = request.headers();
+        let traced = Traced::begin(&state.config, &route, &method, headers, id.as_str(), actor);
+        let response = match entry {
+            Ok(actor) => match arrived(request, &route, &state).await {
+                Ok(mut request) => {
+                    if let Some(actor) = actor {
+                        admitted = Some(actor.clone());
+                        request.extensions_mut().insert(actor);
+                    }
+                    // A stream is not kept in memory to be compared.
+                    let (named, request) = match route.streams {
+                        true => (None, request),
+                        false => Named::of(&route, request).await,
+                    };
+                    let handling = handler.call(request, Arc::clone(&state));
+                    let handled = AssertUnwindSafe(handling).catch_unwind();
+                    let work = handled.map(caught);
+                    let answer = match (named, &admitted) {
+                        (Some(named), Some(actor)) => {
+                            let once = named.answer(Arc::clone(&state), actor.caller.key_id, work);
+                            traced.follow(once).await
+                        }
+                        _ => traced.follow(work).await,
+                    };
+                    // A stream that was refused has a rest that nobody reads.
+                    reusable = !route.streams || answer.status().is_success();
+                    answer
+                }
+                Err(refused) => {
+                    reusable = refused.drained;
+                    refused.problem.into_response()
+                }
+            },
+            Err(problem) => {
+                reusable = body::discard(request, &state).await;
+                problem.into_response()
+            }
+        };
+        let done = Done {
+            route: &route,
+            method,
+            uri,
+            peer,
+            actor: admitted,
+            budget,
+            started,
+        };
+        let mut response = done.finish(&state, id, &traced.span, response);
+        traced.end(&mut response);
+        if !reusable && version < Version::HTTP_2 {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        response
     }
 }
 

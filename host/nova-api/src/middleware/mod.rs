@@ -9,6 +9,7 @@ mod access;
 mod admission;
 mod guard;
 mod meter;
+mod moved;
 mod repeat;
 mod request_id;
 mod traced;

@@ -130,8 +130,12 @@ pub(super) struct Ended {
 }
 
 impl Incoming {
-    /// Serves it to its end.
-    pub(super) async fn serve(self, stream: TcpStream) -> Result<(), Ended> {
+    /// Serves it to its end, on the runtime that runs this.
+    pub(super) async fn serve(self, stream: std::net::TcpStream) -> Result<(), Ended> {
+        let stream = TcpStream::from_std(stream).map_err(|error| Ended {
+            text: error.to_string(),
+            in_handshake: false,
+        })?;
         let Some(tls) = self.tls.clone() else {
             return self.speak(stream).await;
         };

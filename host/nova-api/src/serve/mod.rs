@@ -4,13 +4,14 @@
 //! small reserve, where the newest pushes out the oldest and only open routes are served.
 
 mod connection;
+mod lanes;
 mod peers;
 mod timed;
 mod tls;
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,11 +22,12 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use metrics::{Counter, Gauge, counter, gauge};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 
 pub(crate) use self::connection::Peer;
 use self::connection::{Apps, Incoming};
+pub use self::lanes::Lanes;
 use self::peers::Peers;
 pub use self::tls::{Tls, TlsError, TlsFiles};
 
@@ -107,14 +109,17 @@ pub(crate) fn describe_metrics() {
 
 /// Serves `app` until `shutdown` resolves, then accepts no more and lets requests in flight
 /// finish within the grace period. Returns when the last connection has ended.
+///
+/// Connections are served on the `lanes`, which must live until every WebSocket has ended: its stream stays there.
 pub async fn serve(
     listener: TcpListener,
+    lanes: &Lanes,
     app: Router,
     config: ServeConfig,
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
     let graceful = GracefulShutdown::new();
-    let mut door = Door::new(app, &config);
+    let mut door = Door::new(lanes, app, &config);
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
 
@@ -153,7 +158,8 @@ pub async fn serve(
 }
 
 /// Who gets in, and where.
-struct Door {
+struct Door<'a> {
+    lanes: &'a Lanes,
     apps: Apps,
     builder: Arc<Builder<TokioExecutor>>,
     reserve_builder: Arc<Builder<TokioExecutor>>,
@@ -174,8 +180,8 @@ struct Meters {
     refused_tls: Counter,
 }
 
-impl Door {
-    fn new(app: Router, config: &ServeConfig) -> Self {
+impl<'a> Door<'a> {
+    fn new(lanes: &'a Lanes, app: Router, config: &ServeConfig) -> Self {
         let mut reserve_builder = builder(
             config,
             RESERVE_HEADER_TIMEOUT.min(config.header_read_timeout),
@@ -183,6 +189,7 @@ impl Door {
         reserve_builder.http1().keep_alive(false);
         let peers = Peers::new(config.connections_max, config.connections_per_peer_max);
         Self {
+            lanes,
             apps: Apps::new(app, config),
             builder: Arc::new(builder(config, config.header_read_timeout)),
             reserve_builder: Arc::new(reserve_builder),
@@ -239,13 +246,16 @@ impl Door {
         };
         let refused_tls = self.meters.refused_tls.clone();
         let open = Open::new(self.meters.open.clone());
-        let task = connections.spawn(async move {
+        let seat = self.lanes.seat();
+        let lane = seat.lane.clone();
+        let serving = async move {
             if let Err(error) = incoming.serve(stream).await {
                 tracing::debug!(peer = %address, error = %error.text, "connection ended");
                 refused_tls.increment(u64::from(error.in_handshake));
             }
-            drop((place, open));
-        });
+            drop((seat, place, open));
+        };
+        let task = connections.spawn_on(serving, &lane);
         if in_reserve {
             self.reserve.retain(|task| !task.is_finished());
             self.reserve.push_back(task);
@@ -310,7 +320,8 @@ async fn accept(
             let _ = socket.set_tcp_keepalive(&probing);
             #[cfg(target_os = "linux")]
             let _ = socket.set_tcp_user_timeout(Some(write_timeout));
-            Some((stream, address))
+            // It goes on to the runtime of its lane.
+            Some((stream.into_std().ok()?, address))
         }
         Err(error) => {
             let passing = matches!(

@@ -225,6 +225,7 @@ async fn a_panic_is_an_internal_error_and_the_next_request_is_served() {
         metrics: PrometheusBuilder::new().build_recorder().handle(),
         clock: bench.clock.clone(),
         sockets: sockets(&bench).await,
+        work: None,
     });
     let route = || {
         let meter = Meter::new("GET", "/panics");
@@ -235,6 +236,7 @@ async fn a_panic_is_an_internal_error_and_the_next_request_is_served() {
             query_names: Vec::new(),
             meter,
             streams: false,
+            at_once: true,
         })
     };
     let app = Router::new()
@@ -265,6 +267,7 @@ async fn requests_are_counted_by_route_and_status() {
         metrics: recorder.handle(),
         clock: bench.clock.clone(),
         sockets: sockets(&bench).await,
+        work: None,
     });
     crate::describe_metrics();
     for path in [

@@ -88,6 +88,7 @@ impl TestApi {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             clock: Arc::clone(&bench.clock) as Arc<dyn nova_core::Clock>,
             sockets: sockets(&bench).await,
+            work: None,
         };
         let mut api = Self {
             app: router(state),

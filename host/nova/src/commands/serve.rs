@@ -1,15 +1,18 @@
 //! `nova serve`: runs the daemon.
 
 use std::io::Write;
+use std::num::NonZero;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use nova_api::{AccessSample, ApiConfig, ApiState, Sockets, Tracer};
+use nova_api::{AccessSample, ApiConfig, ApiState, Lanes, Sockets, Tracer};
 use nova_core::services::Services;
 use nova_core::{Permission, RateLimit, SystemClock};
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::alerts;
@@ -95,6 +98,7 @@ async fn serve(
         metrics,
         clock: Arc::new(SystemClock),
         sockets: Arc::clone(&sockets),
+        work: Some(Handle::current()),
     });
     let expiry_interval = Duration::from_millis(config.allocation.expire_interval_ms);
     let expiry = tokio::spawn(Parts::expire_allocations(
@@ -157,7 +161,9 @@ async fn serve(
         Duration::from_millis(config.server.tls.scan_interval_ms),
     ));
     let grace = serving.grace;
-    nova_api::serve(listener, api, serving, drain).await;
+    let processors = available_parallelism().map_or(1, NonZero::get);
+    let lanes = Lanes::start(processors).context("cannot start the threads of connections")?;
+    nova_api::serve(listener, &lanes, api, serving, drain).await;
     if tokio::time::timeout(grace, sockets.closed()).await.is_err() {
         tracing::warn!("the grace period is over; WebSockets are cut off");
     }
