@@ -1,7 +1,8 @@
 //! One socket's life: messages in, answers and frames out, pings, the end.
 //!
 //! A socket does one thing at a time: while it asks a strategy or replays the past it reads no further
-//! message, so that a client cannot queue up work; frames wait in the stream's bounded broadcast.
+//! message, so that a client cannot queue up work; frames wait in the stream's bounded broadcast. What it does
+//! seldom is boxed: every open socket holds room for the largest of the rest.
 
 use std::future::pending;
 use std::pin::{Pin, pin};
@@ -145,7 +146,7 @@ impl Session {
         tracing::debug!(key_id = %self.actor.caller.key_id, ?end, "a WebSocket ends");
         metrics::closed(end.label());
         self.following = None;
-        self.part(end).await;
+        Box::pin(self.part(end)).await;
     }
 
     pub(super) fn config(&self) -> &SocketConfig {
@@ -188,7 +189,7 @@ impl Session {
                 self.asking = None;
                 self.send([text]).await
             }
-            Step::Replayed(part) => self.replayed(part).await,
+            Step::Replayed(part) => Box::pin(self.replayed(part)).await,
             Step::Frame(first) => {
                 let texts = self.frames(first)?;
                 self.send(texts).await
@@ -203,12 +204,12 @@ impl Session {
             Step::Heard(Some(Ok(message))) => {
                 self.heard = Instant::now();
                 match message {
-                    Message::Text(text) => self.message(&text).await,
+                    Message::Text(text) => Box::pin(self.message(&text)).await,
                     Message::Binary(_) => {
                         METRICS.received.increment(1);
                         let text = "a message must be text; this was binary";
                         let problem = Problem::new(Code::ValidationError, text, json!({}));
-                        self.refuse(&problem, &Value::Null).await
+                        Box::pin(self.refuse(&problem, &Value::Null)).await
                     }
                     // The library answers pings and the close by itself.
                     Message::Ping(_) | Message::Pong(_) => Ok(()),
