@@ -61,7 +61,7 @@ pub struct DecisionSummary {
     pub seed: u64,
     /// The answer's confidence.
     pub confidence: Option<f64>,
-    /// The answer by its kind's measure, see [`crate::strategy::decision::Score`].
+    /// The answer by its kind's measure, see [`crate::strategy::objective::Score`].
     pub objective: Option<f64>,
     /// Microseconds it took.
     pub elapsed_us: u64,

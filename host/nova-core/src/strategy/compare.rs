@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Kind;
-use super::decision::{Decision, Outcome, Score, score};
+use super::decision::{Decision, Outcome};
+use super::objective::{Score, score};
 pub use super::spread::Spread;
 use super::spread::Values;
 use crate::domain::{DecisionId, Domain, Timestamp};

@@ -1,9 +1,11 @@
-//! How good an answer is, by the host's own measure: the smaller the better, 1 at best.
+//! How good an answer is, by the host's own measures. They take no number that a plugin claims of itself.
 //!
-//! Comparable between problems, so that the answers of two strategies to different requests can be
-//! set against each other. Takes no number that a plugin claims of itself.
+//! [`score`] is in the answer's own unit: for two answers to the same question. [`of_plan`] and
+//! [`of_allocation`] are relative to what no answer can beat, the smaller the better, 1 at best: comparable between
+//! problems, so that the answers of two strategies to different requests can be set against each other.
 
 use super::allocation::{AllocationAnswer, AllocationProblem};
+use super::decision::{Question, Reply};
 use super::flow::{FlowPlan, FlowProblem, Objective};
 use crate::domain::graph::Graph;
 
@@ -83,9 +85,84 @@ fn bounds(problem: &FlowProblem) -> Option<Bounds> {
     })
 }
 
+/// How good an answer is, by its kind's own measure.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Score {
+    /// The measure's name: `makespan_s`, `cost`, `weighted` (makespan and cost by the goal's weights),
+    /// `demand_met` (0 to 1).
+    pub measure: &'static str,
+    /// The number.
+    pub value: f64,
+    /// Whether more is better.
+    pub higher_is_better: bool,
+}
+
+impl Score {
+    /// This answer's advantage over `other`, relative to it: positive is better, 0.1 is ten percent.
+    pub fn gain_over(&self, other: &Self) -> f64 {
+        let difference = if self.higher_is_better {
+            self.value - other.value
+        } else {
+            other.value - self.value
+        };
+        if difference == 0.0 {
+            return 0.0;
+        }
+        difference / other.value.abs().max(f64::MIN_POSITIVE)
+    }
+}
+
+/// How good an answer is; none where the kind has no measure, or the reply is not to the question.
+pub fn score(question: &Question, reply: &Reply) -> Option<Score> {
+    match (question, reply) {
+        (Question::Flow(problem), Reply::Plan(plan)) => {
+            let goal = &problem.goal;
+            let (measure, value) = match goal.objective {
+                Objective::Performance => ("makespan_s", plan.makespan_s),
+                Objective::Cost => ("cost", plan.cost),
+                Objective::Balanced => (
+                    "weighted",
+                    goal.makespan_weight * plan.makespan_s + goal.cost_weight * plan.cost,
+                ),
+            };
+            Some(Score {
+                measure,
+                value,
+                higher_is_better: false,
+            })
+        }
+        (Question::Allocation(problem), Reply::Allocation(answer)) => Some(Score {
+            measure: "demand_met",
+            value: demand_met(problem, answer),
+            higher_is_better: true,
+        }),
+        _ => None,
+    }
+}
+
+/// The part of what was requested that was given, each demand weighted as its claim.
+fn demand_met(problem: &AllocationProblem, answer: &AllocationAnswer) -> f64 {
+    let (mut met, mut all) = (0.0, 0.0);
+    for (d, requested) in problem.requested.iter().enumerate() {
+        let claim = problem.demand_claim.get(d).map_or(0, |c| *c as usize);
+        let weight = problem.weight.get(claim).copied().unwrap_or(1.0);
+        let given = answer.amount.get(d).copied().unwrap_or(0.0);
+        all += weight;
+        met += weight
+            * if *requested > 0.0 {
+                (given / requested).min(1.0)
+            } else {
+                1.0
+            };
+    }
+    if all > 0.0 { met / all } else { 1.0 }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
     use super::*;
     use crate::strategy::flow::Goal;
 
@@ -148,5 +225,58 @@ mod tests {
             of_allocation(&AllocationProblem::default(), &AllocationAnswer::default()),
             None
         );
+    }
+
+    fn flow(objective: Objective) -> Question {
+        let mut problem = FlowProblem::new(vec![1.0], vec![1.0]);
+        problem.goal.objective = objective;
+        (problem.goal.makespan_weight, problem.goal.cost_weight) = (2.0, 0.5);
+        Question::Flow(Arc::new(problem))
+    }
+
+    #[test]
+    fn each_kind_has_its_measure() {
+        let plan = Reply::Plan(FlowPlan {
+            makespan_s: 10.0,
+            cost: 4.0,
+            ..FlowPlan::default()
+        });
+        let of = |objective| score(&flow(objective), &plan).map(|s| (s.measure, s.value));
+        assert_eq!(of(Objective::Performance), Some(("makespan_s", 10.0)));
+        assert_eq!(of(Objective::Cost), Some(("cost", 4.0)));
+        assert_eq!(of(Objective::Balanced), Some(("weighted", 22.0)));
+
+        let problem = AllocationProblem {
+            weight: vec![3.0, 1.0],
+            demand_claim: vec![0, 1],
+            requested: vec![4.0, 10.0],
+            ..AllocationProblem::default()
+        };
+        let answer = AllocationAnswer {
+            amount: vec![4.0, 5.0],
+            ..AllocationAnswer::default()
+        };
+        let question = Question::Allocation(Arc::new(problem));
+        let met = score(&question, &Reply::Allocation(answer)).map(|s| s.value);
+        assert_eq!(met, Some(0.875));
+        assert_eq!(score(&question, &plan), None, "an answer of another kind");
+    }
+
+    #[test]
+    fn a_gain_is_relative_and_knows_its_direction() {
+        let shorter = |value| Score {
+            measure: "makespan_s",
+            value,
+            higher_is_better: false,
+        };
+        let more = |value| Score {
+            measure: "demand_met",
+            value,
+            higher_is_better: true,
+        };
+        assert_eq!(shorter(9.0).gain_over(&shorter(10.0)), 0.1);
+        assert_eq!(shorter(12.0).gain_over(&shorter(10.0)), -0.2);
+        assert_eq!(more(0.75).gain_over(&more(0.5)), 0.5);
+        assert_eq!(shorter(0.0).gain_over(&shorter(0.0)), 0.0);
     }
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use nova_core::strategy::Kind;
 use nova_core::strategy::compare::{Contestant, Tally, Trial};
-use nova_core::strategy::decision::{Decision, Outcome, score};
+use nova_core::strategy::decision::{Decision, Outcome};
+use nova_core::strategy::objective::score;
 use nova_core::strategy::shadow::{
     Compared, Copies, DropReason, LATEST_MAX, Pair, Shadow, ShadowReport, Sight,
 };
