@@ -58,16 +58,15 @@ impl DomainIndex {
             }
         };
         for vector in vectors {
-            let length = vector.vector.len();
-            let spaces = match self.vectors.get_mut(&vector.model) {
-                Some(spaces) => spaces,
-                None => self.vectors.entry(vector.model.clone()).or_default(),
-            };
-            spaces
-                .entry(length)
-                .or_insert_with(|| Vectors::new(length))
-                .put(document, &vector.vector);
+            self.space_mut(vector).put(document, &vector.vector);
         }
+    }
+
+    /// Where a vector belongs, made where there is none.
+    fn space_mut(&mut self, vector: &MemoryVector) -> &mut Vectors {
+        let length = vector.vector.len();
+        let spaces = self.vectors.entry(vector.model.clone()).or_default();
+        spaces.entry(length).or_insert_with(|| Vectors::new(length))
     }
 
     /// Takes a record out.
@@ -83,11 +82,21 @@ impl DomainIndex {
         }
     }
 
-    /// Adds a record as it was read, unless it was put or removed since: what is known is newer.
+    /// Adds a record as it was read, unless it was put or removed since: what is known is newer. Of one that was put, adds
+    /// the vectors that did not come with it.
     pub(super) fn restore(&mut self, memory: &Memory, vectors: &[MemoryVector]) {
         let id = memory.memory_id;
-        if !self.removed.contains(&id) && !self.documents.contains_key(&id) {
-            self.put(memory, vectors);
+        if self.removed.contains(&id) {
+            return;
+        }
+        let Some(&document) = self.documents.get(&id) else {
+            return self.put(memory, vectors);
+        };
+        for vector in vectors {
+            let space = self.space_mut(vector);
+            if !space.has(document) {
+                space.put(document, &vector.vector);
+            }
         }
     }
 

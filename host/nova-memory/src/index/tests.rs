@@ -180,3 +180,29 @@ async fn what_changed_while_the_index_is_built_is_not_undone() {
         (changed.memory_id, 1.0)
     );
 }
+
+/// As a consolidation does: a record that was there before is put without the vectors that it has.
+#[tokio::test]
+async fn what_changed_while_the_index_is_built_keeps_its_vectors() {
+    let index = Index::default();
+    let (changed, embedded) = (memory("word", json!({})), memory("word too", json!({})));
+    index.put(&changed, &[]);
+    put(&index, &embedded, [0.0, 1.0]);
+    for read in [&changed, &embedded] {
+        index.restore(read, &vectors([1.0, 0.0]));
+    }
+    index.mark_complete();
+    let mut by_vector = query("x");
+    by_vector.mode = SearchMode::Vector;
+    by_vector.vector = Some(("m".to_owned(), vec![1.0, 0.0]));
+    let hits = index.search(&Domain::default(), by_vector).await.unwrap();
+    let cosines: Vec<_> = hits
+        .iter()
+        .map(|hit| (hit.memory_id, hit.scores.vector.round()))
+        .collect();
+    assert_eq!(
+        cosines,
+        [(changed.memory_id, 1.0), (embedded.memory_id, 0.0)],
+        "the one has what was read, the other what is newer"
+    );
+}

@@ -117,6 +117,12 @@ impl Vectors {
         self.scales[place] = to_bytes(vector, self.bytes.row_mut(place)) / norm;
     }
 
+    /// Whether a document has a vector.
+    pub(super) fn has(&self, document: u32) -> bool {
+        let place = self.places.get(document as usize);
+        place.is_some_and(|place| *place != NONE)
+    }
+
     /// Prepares a query; none where its length differs or it has no direction.
     pub(super) fn query(&self, vector: &[f32]) -> Option<VectorQuery> {
         if vector.len() != self.dimensions {
