@@ -9,7 +9,6 @@
 //!
 //! Knowledge that another statement takes the place of ends (`valid_to`) and is kept. Episodes are
 //! never removed here.
-
 //!
 //! What an episode is compared with is looked up before the job begins, in the index in memory: the writer waits for no search.
 

@@ -85,7 +85,11 @@ impl MemoryService {
         }
         let (vector, degraded) = match (mode, embedding, &text) {
             (SearchMode::Keyword, _, _) => (None, None),
-            (_, Some(vector), _) => (Some((CLIENT_MODEL.to_owned(), vector)), None),
+            (_, Some(vector), _) => {
+                let some = "the index is being built; some are not found yet";
+                let vector = (CLIENT_MODEL.to_owned(), vector);
+                (Some(vector), (!complete).then_some(some))
+            }
             (_, None, Some(text)) => match self.query_vector(text).await {
                 Some(vector) => (Some(vector), None),
                 None => (None, Some("no vector could be made of the query")),
