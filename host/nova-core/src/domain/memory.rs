@@ -109,6 +109,11 @@ impl Memory {
         searchable_text(&self.content)
     }
 
+    /// Whether its time is over, so that it is as good as forgotten.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+
     /// What it takes of its domain's quota, in bytes: the content, the context and the metadata as JSON.
     pub fn size_bytes(&self) -> u64 {
         let map = |of: &Map<String, Value>| serde_json::to_string(of).map_or(0, |text| text.len());

@@ -28,7 +28,7 @@ impl MemoryFilter {
     /// Whether a record passes at `now`: not expired, not merged away, and as asked for.
     pub fn matches(&self, memory: &Memory, now: Timestamp) -> bool {
         memory.merged_into.is_none()
-            && memory.expires_at.is_none_or(|end| end > now)
+            && !memory.is_over(now)
             && (self.superseded || memory.valid_to.is_none())
             && self.layer.is_none_or(|layer| layer == memory.layer)
             && (self.agent_id.is_none() || self.agent_id == memory.agent_id)

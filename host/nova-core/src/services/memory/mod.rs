@@ -130,7 +130,7 @@ impl MemoryService {
             .read(ReadCost::Point, move |tx| tx.memory(&of, id))
             .await?;
         let mut memory = found
-            .filter(|m| m.expires_at.is_none_or(|end| end > now))
+            .filter(|m| !m.is_over(now))
             .ok_or_else(|| Error::not_found("memory", id))?;
         memory.access_count += self.touch(domain, id);
         memory.accessed_at = Some(now);

@@ -114,13 +114,15 @@ fn keep(
     Prepared { new, hash, vectors }: Prepared,
 ) -> Result<(Remembered, Vec<MemoryVector>)> {
     // What an import tells apart by its place is the same one however long ago it was imported.
-    let since = match new.identity {
-        Some(_) => Timestamp::from_millis(0),
-        None => now.plus_s(-config.same_within_s),
+    let is_placed = new.identity.is_some();
+    let since = match is_placed {
+        true => Timestamp::from_millis(0),
+        false => now.plus_s(-config.same_within_s),
     };
     let agent = new.agent_id.as_ref();
     let same = tx.memory_by_content(domain, agent, new.layer, &hash, since)?;
-    if let Some(mut memory) = same.filter(|m| m.expires_at.is_none_or(|end| end > now)) {
+    let same = same.filter(|m| is_same(m, now) || is_placed && !m.is_over(now));
+    if let Some(mut memory) = same {
         tx.touch_memory(domain, memory.memory_id, 1, now)?;
         memory.access_count += 1;
         memory.accessed_at = Some(now);
@@ -135,6 +137,12 @@ fn keep(
     }
     let known = false;
     Ok((Remembered { memory, known }, vectors))
+}
+
+/// Whether a memory of the same content is stored again by this, and not what was once: one whose time is over, or a
+/// statement whose place another took, would hide what is said anew.
+pub(super) fn is_same(memory: &Memory, now: Timestamp) -> bool {
+    !memory.is_over(now) && memory.valid_to.is_none()
 }
 
 pub(super) fn record(domain: Domain, new: NewMemory, now: Timestamp) -> Memory {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::consolidate_batch::PROVENANCE_MAX;
-use super::store::{check_quota, content_hash};
+use super::store::{check_quota, content_hash, is_same};
 use super::{MemoryConfig, MemoryService};
 use crate::domain::memory::check_model;
 use crate::domain::{Domain, Memory, MemoryId, NewMemory, Timestamp};
@@ -204,7 +204,7 @@ fn take(
         let since = now.plus_s(-config.same_within_s);
         let agent = memory.agent_id.as_ref();
         let same = tx.memory_by_content(domain, agent, memory.layer, &hash, since)?;
-        if same.is_some() {
+        if same.is_some_and(|same| is_same(&same, now)) {
             return Ok(None);
         }
         memory.memory_id = MemoryId(Uuid::now_v7());

@@ -150,7 +150,7 @@ impl MemoryReads for State {
             m.domain == *domain
                 && of.layer.is_none_or(|layer| layer == m.layer)
                 && (of.agent_id.is_none() || of.agent_id == m.agent_id)
-                && m.expires_at.is_none_or(|end| end > now)
+                && !m.is_over(now)
         });
         Ok(rows.take(limit).map(|(place, r)| r.stored(place)).collect())
     }
@@ -243,9 +243,7 @@ impl MemoryReads for State {
     }
 
     fn expired_memories(&self, now: Timestamp, limit: usize) -> Result<Vec<(Domain, MemoryId)>> {
-        let due = self
-            .memories
-            .all(|r| r.memory.expires_at.is_some_and(|end| end <= now));
+        let due = self.memories.all(|r| r.memory.is_over(now));
         Ok(ids(due, limit))
     }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::domain::{Memory, MemoryLayer, NewMemory};
 use crate::ports::{MemoryFilter, PageRequest};
-use crate::services::{MemoryConfig, SearchRequest};
+use crate::services::{MemoryConfig, MemoryRecordIn, SearchRequest};
 
 fn said(text: &str) -> NewMemory {
     NewMemory {
@@ -61,6 +61,60 @@ async fn the_same_content_is_recognised_for_a_while() {
         store(&bench, said("it rains")).await.memory_id,
         first.memory_id
     );
+}
+
+/// What once was said and is over, or holds no more, does not swallow what is said anew.
+#[tokio::test]
+async fn what_is_over_or_superseded_is_not_the_same() {
+    let bench = Bench::default();
+    let memories = &bench.services.memories;
+    let short = NewMemory {
+        ttl_s: Some(5.0),
+        ..said("it rains")
+    };
+    let over = store(&bench, short).await;
+    let known = |text: &str| NewMemory {
+        layer: MemoryLayer::Semantic,
+        ..said(text)
+    };
+    let old = store(&bench, known("Ann lives in Bonn")).await;
+    bench.clock.advance_s(5.0);
+    let important = NewMemory {
+        importance: 0.9,
+        ..said("Ann lives in Kiel")
+    };
+    store(&bench, important).await;
+    assert_eq!(memories.consolidate_due().await.unwrap().superseded, 1);
+
+    let brought = |memory: &Memory| MemoryRecordIn {
+        memory: Memory {
+            expires_at: None,
+            valid_to: None,
+            ..memory.clone()
+        },
+        has_id: false,
+        embedding: None,
+    };
+    let records = vec![brought(&over), brought(&old)];
+    let twice = [records.clone(), records];
+    let mut counts = Vec::new();
+    for records in twice {
+        let done = memories.import(&home(), records).await.unwrap();
+        counts.push((done.imported, done.known));
+    }
+    assert_eq!(counts, [(2, 0), (0, 2)]);
+
+    let bench = Bench::default();
+    let old = store(&bench, known("Ann lives in Bonn")).await;
+    let important = NewMemory {
+        importance: 0.9,
+        ..said("Ann lives in Kiel")
+    };
+    store(&bench, important).await;
+    bench.services.memories.consolidate_due().await.unwrap();
+    let again = store(&bench, known("Ann lives in Bonn")).await;
+    assert_ne!(again.memory_id, old.memory_id);
+    assert_eq!(again.valid_to, None);
 }
 
 #[tokio::test]
@@ -221,6 +275,27 @@ async fn accesses_are_counted_and_what_is_over_is_gone() {
     assert!(memories.forget(&home(), id).await.is_err());
     memories.forget(&home(), lasting).await.unwrap();
     assert_eq!(memories.usage(&home()).await.unwrap().episodic, 0);
+}
+
+#[tokio::test]
+async fn a_search_says_where_the_index_is_not_complete() {
+    let bench = Bench::default();
+    store(&bench, said("it rains")).await;
+    let by_words = SearchRequest {
+        query: Some(json!("rains")),
+        limit: 1,
+        ..SearchRequest::default()
+    };
+    let by_vector = SearchRequest {
+        query: None,
+        embedding: Some(vec![1.0]),
+        ..by_words.clone()
+    };
+    for request in [by_words, by_vector] {
+        let found = bench.services.memories.search(&home(), request).await;
+        let reason = found.unwrap().degraded.unwrap();
+        assert!(reason.starts_with("the index is being built"), "{reason}");
+    }
 }
 
 #[tokio::test]
