@@ -87,7 +87,7 @@ impl Summarizer for ChatSummarizer {
             .service
             .ask("/chat/completions", body)
             .await
-            .map_err(SummaryError::Unavailable)?;
+            .map_err(|failed| SummaryError::Unavailable(failed.reason))?;
         read(&answer).map_err(SummaryError::Invalid)
     }
 }

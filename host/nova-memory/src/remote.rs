@@ -16,6 +16,8 @@ use crate::service::{Service, ServiceConfig};
 const RETRY_AFTER_S: u64 = 5;
 /// Largest answer of the service, in bytes.
 const ANSWER_MAX_BYTES: u64 = 256 << 20;
+/// A text up to so many bytes is not cut: what the service refuses of it is not its length.
+const CUT_MIN_BYTES: usize = 1024;
 
 /// Which model is asked, and how.
 #[derive(Clone, Debug)]
@@ -59,11 +61,30 @@ impl RemoteEmbedder {
         }
     }
 
+    /// The vectors of texts. What the service refuses is sent again by halves, and a long text that it refuses alone by
+    /// its beginning: one that is too long for the model keeps no other from its vector.
     async fn batch(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
-        let count = texts.len();
-        let answer = self.service.ask("/embeddings", self.body(texts)).await;
-        let answer = answer.map_err(|reason| self.unavailable(&reason))?;
-        let vectors = read(&answer, count).map_err(|reason| self.unavailable(&reason))?;
+        let (mut vectors, mut waiting) = (Vec::with_capacity(texts.len()), vec![texts]);
+        while let Some(mut texts) = waiting.pop() {
+            let answer = self.service.ask("/embeddings", self.body(&texts)).await;
+            match (answer, texts.as_mut_slice()) {
+                (Ok(answer), _) => vectors.extend(self.vectors(&answer, texts.len())?),
+                (Err(failed), [text]) if failed.refused && text.len() > CUT_MIN_BYTES => {
+                    text.truncate(text.floor_char_boundary(text.len() / 2));
+                    waiting.push(texts);
+                }
+                (Err(failed), [_, _, ..]) if failed.refused => {
+                    let rest = texts.split_off(texts.len() / 2);
+                    waiting.extend([rest, texts]);
+                }
+                (Err(failed), _) => return Err(self.unavailable(&failed.reason)),
+            }
+        }
+        Ok(vectors)
+    }
+
+    fn vectors(&self, answer: &Value, count: usize) -> Result<Vec<Vec<f32>>> {
+        let vectors = read(answer, count).map_err(|reason| self.unavailable(&reason))?;
         for vector in &vectors {
             let length = *self.length.get_or_init(|| vector.len());
             if vector.len() != length {
@@ -74,12 +95,10 @@ impl RemoteEmbedder {
         Ok(vectors)
     }
 
-    fn body(&self, texts: Vec<String>) -> String {
+    fn body(&self, texts: &[String]) -> String {
         // An empty text is refused by many services.
-        let texts = texts
-            .into_iter()
-            .map(|t| if t.is_empty() { " ".to_owned() } else { t });
-        let texts: Vec<String> = texts.collect();
+        let texts = texts.iter().map(String::as_str);
+        let texts: Vec<&str> = texts.map(|t| if t.is_empty() { " " } else { t }).collect();
         let mut body = json!({"input": texts, "model": self.name, "encoding_format": "float"});
         if let (Some(dimensions), Some(map)) = (self.dimensions, body.as_object_mut()) {
             map.insert("dimensions".to_owned(), dimensions.into());
@@ -241,6 +260,34 @@ mod tests {
             first.contains("Bearer secret") && first.contains("text 1"),
             "{first}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_text_too_long_for_the_model_is_embedded_by_its_beginning() {
+        let refused = || (400, json!({"error": "maximum context length"}));
+        let (url, asked) = service(vec![
+            refused(),
+            (200, given(&[(0, [1.0, 0.0])])),
+            refused(),
+            (200, given(&[(0, [0.0, 1.0])])),
+        ]);
+        let long = format!(
+            "{}é{}",
+            "a".repeat(CUT_MIN_BYTES - 1),
+            "b".repeat(CUT_MIN_BYTES)
+        );
+        let both = vec!["short".to_owned(), long];
+        let vectors = embedder(&url).embed(both).await.unwrap();
+        assert_eq!(vectors, [[1.0, 0.0], [0.0, 1.0]]);
+        let asked: Vec<String> = asked.iter().collect();
+        assert_eq!(asked.len(), 4, "both, the one, the other, its half");
+        let cut = format!("[\"{}\"]", "a".repeat(CUT_MIN_BYTES - 1));
+        assert!(asked[3].contains(&cut), "{}", asked[3]);
+
+        // What is refused whatever its length ends soon.
+        let (url, asked) = service(vec![refused(); 2]);
+        embedder(&url).embed(texts(2)).await.unwrap_err();
+        assert_eq!(asked.iter().count(), 2);
     }
 
     #[tokio::test]

@@ -35,11 +35,15 @@ pub(crate) struct Service {
     answer_max: u64,
 }
 
-/// Why a request failed, and whether it may succeed later.
+/// Why a request failed.
 #[derive(Debug)]
-struct Failed {
-    reason: String,
+pub(crate) struct Failed {
+    /// In words, for the log.
+    pub(crate) reason: String,
+    /// Whether it may succeed later.
     transient: bool,
+    /// Whether the service would not take what it was sent; something else, or less of it, it may.
+    pub(crate) refused: bool,
 }
 
 impl Failed {
@@ -47,6 +51,7 @@ impl Failed {
         Self {
             reason: error.to_string(),
             transient: true,
+            refused: false,
         }
     }
 
@@ -54,6 +59,7 @@ impl Failed {
         Self {
             reason,
             transient: false,
+            refused: false,
         }
     }
 }
@@ -76,7 +82,7 @@ impl Service {
     }
 
     /// Posts JSON below the base; gives the JSON of the answer, or why there is none.
-    pub(crate) async fn ask(&self, path: &'static str, body: String) -> Result<Value, String> {
+    pub(crate) async fn ask(&self, path: &'static str, body: String) -> Result<Value, Failed> {
         let policy = ExponentialBuilder::default()
             .with_min_delay(self.config.pause)
             .with_max_times(self.config.attempts_max.saturating_sub(1))
@@ -104,7 +110,6 @@ impl Service {
                 );
             })
             .await
-            .map_err(|failed| failed.reason)
     }
 }
 
@@ -138,6 +143,7 @@ fn send(
         return Err(Failed {
             reason: format!("status {status}: {shown}"),
             transient: matches!(status, 408 | 409 | 425 | 429) || status >= 500,
+            refused: matches!(status, 400 | 413 | 422),
         });
     }
     serde_json::from_str(&text).map_err(|error| Failed::for_good(format!("no JSON: {error}")))
