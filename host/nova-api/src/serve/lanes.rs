@@ -2,8 +2,9 @@
 //!
 //! Each has a runtime of its own, and a connection stays where it was put: its reads, its small requests and its answers
 //! wake no other thread, which the daemon's runtime, whose threads take each other's work, does for many of them: a
-//! GET was measured at a sixth less CPU time. What takes longer than a look-up goes to that runtime (see [`crate::ApiState::work`]), so that a lane never has one
-//! connection wait for the work of another, and strategies that compute on every thread hold up no look-up.
+//! GET was measured at a sixth less CPU time. What takes longer than a look-up goes to that runtime (see
+//! [`crate::ApiState::work`]), so that a lane never has one connection wait for the work of another, and strategies that
+//! compute on every thread hold up no look-up.
 
 use std::convert::Infallible;
 use std::io;
