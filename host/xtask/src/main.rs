@@ -108,10 +108,9 @@ fn run(command: Command) -> Result<()> {
         Command::Test { args } => {
             plugins::stage_defaults(&sh)?;
             plugins::stage_fixtures(&sh)?;
-            sh.step(
-                "build the daemon",
-                &mut cargo(["build", "--package", "nova"]),
-            )?;
+            // Not its package alone: that would choose other features for its dependencies than the tests do, and build
+            // them all a second time.
+            sh.step("build the daemon", &mut cargo(["build", "--workspace"]))?;
             plugins::test(&sh)?;
             sh.step("test the daemon", cargo(["test", "--workspace"]).args(args))
         }
