@@ -33,7 +33,8 @@ impl Daemon {
         );
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let home = tempfile::tempdir().unwrap();
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(["serve", "--profile", profile, "--listen", "127.0.0.1:0"])
             .arg("--data-dir")
             .arg(home.path())
@@ -41,15 +42,15 @@ impl Daemon {
             .arg(root.join("target/plugins"))
             .env("NOVA_BOOTSTRAP_KEY", KEY)
             .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let ready = |line: String| line.strip_prefix("nova ready: http://").map(str::to_owned);
-        let address = lines.map_while(Result::ok).find_map(ready);
+            .stderr(log);
+        // The first one compiles the plugins, and keeps memory of that which would hide what comes later.
+        let (mut first, _) = spawn(&mut command);
+        first.kill().unwrap();
+        first.wait().unwrap();
+        let (child, address) = spawn(&mut command);
         Self {
             child,
-            address: address.expect("the daemon ended before it was ready"),
+            address,
             agent: ureq::Agent::new_with_defaults(),
             _home: home,
         }
@@ -96,6 +97,18 @@ impl Daemon {
     pub(crate) fn cpu_s(&self) -> f64 {
         cpu_s(&self.child)
     }
+}
+
+/// A daemon that is ready, and where it listens.
+fn spawn(command: &mut Command) -> (Child, String) {
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let ready = |line: String| line.strip_prefix("nova ready: http://").map(str::to_owned);
+    let address = lines.map_while(Result::ok).find_map(ready);
+    (
+        child,
+        address.expect("the daemon ended before it was ready"),
+    )
 }
 
 fn post(agent: &ureq::Agent, url: &str, body: &Value) {

@@ -117,7 +117,7 @@ fn prepare(nova: &Daemon) {
     );
     let tasks = (0..10).map(|i| {
         let before = (i > 1).then(|| (i - 2).to_string());
-        json!({"key": i.to_string(), "kind": "work", "depends_on": Vec::from_iter(before)})
+        json!({"key": i.to_string(), "type": "work", "depends_on": Vec::from_iter(before)})
     });
     post(
         "flows",
