@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::strategies::StrategyService;
+use super::strategies::{StrategyService, run_on};
 use crate::domain::{KeyId, Timestamp};
 use crate::error::{Error, Result};
 use crate::strategy::Kind;
@@ -139,14 +139,10 @@ pub(super) fn apply(
         Some(None) => None,
         Some(Some(order)) => {
             let fresh = order.begin(default, at)?;
-            let as_before = before.filter(|b| {
-                let since = Canary {
-                    started_at: b.started_at,
-                    ..fresh.clone()
-                };
-                since == *b
-            });
-            Some(as_before.unwrap_or(fresh))
+            Some(run_on(fresh, before, |fresh, before| Canary {
+                started_at: before.started_at,
+                ..fresh.clone()
+            }))
         }
     };
     after.filter(|canary| canary.suits(default))

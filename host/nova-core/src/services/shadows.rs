@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::strategies::StrategyService;
+use super::strategies::{StrategyService, run_on};
 use crate::domain::{Domain, KeyId, Timestamp};
 use crate::error::{Error, Result};
 use crate::strategy::Kind;
@@ -146,14 +146,10 @@ pub(super) fn apply(
         Some(None) => None,
         Some(Some(order)) => {
             let fresh = order.begin(default, at)?;
-            let as_before = before.filter(|b| {
-                let since = Shadow {
-                    started_at: b.started_at,
-                    ..fresh.clone()
-                };
-                since == *b
-            });
-            Some(as_before.unwrap_or(fresh))
+            Some(run_on(fresh, before, |fresh, before| Shadow {
+                started_at: before.started_at,
+                ..fresh.clone()
+            }))
         }
     };
     after.filter(|shadow| !default.is_some_and(|name| shadow.is_of(name)))

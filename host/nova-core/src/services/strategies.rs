@@ -373,3 +373,15 @@ fn steps(
     }
     steps
 }
+
+/// What runs after an order for `fresh`: what ran before, where that is the same but for when it began, else `fresh`.
+pub(super) fn run_on<T: PartialEq>(
+    fresh: T,
+    before: Option<T>,
+    as_of: impl FnOnce(&T, &T) -> T,
+) -> T {
+    match before {
+        Some(before) if as_of(&fresh, &before) == before => before,
+        _ => fresh,
+    }
+}
