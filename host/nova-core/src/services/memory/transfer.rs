@@ -63,8 +63,9 @@ impl MemoryService {
             .await
     }
 
-    /// Stores records as they are, all or none. One whose id is in the domain already is only counted; an id
-    /// that another domain has becomes another one, the same at each import.
+    /// Stores records as they are, all or none. One whose id is in the domain already is only counted, unless the
+    /// time of what has that id is over: it makes room. An id that another domain has becomes another one, the
+    /// same at each import.
     ///
     /// # Errors
     /// [`Error::Validation`] names the field; [`Error::Conflict`] when the domain is full.
@@ -97,21 +98,27 @@ impl MemoryService {
                 let (mut done, mut stored) = (Transferred::default(), Vec::new());
                 for (record, vectors) in prepared {
                     match take(tx, now, &config.memory, &domain, &mut ids, record)? {
-                        None => done.known += 1,
-                        Some(memory) => {
+                        Taken::Known => done.known += 1,
+                        Taken::New { memory, displaced } => {
                             for vector in &vectors {
                                 tx.put_memory_vector(memory.memory_id, vector)?;
                             }
                             done.imported += 1;
-                            stored.push((memory, vectors));
+                            stored.push((memory, displaced, vectors));
                         }
                     }
                 }
                 Ok((done, stored))
             })
             .await?;
-        for (memory, vectors) in stored.iter().filter(|(m, _)| m.merged_into.is_none()) {
-            self.ports.memory.index.put(memory, vectors);
+        let index = &self.ports.memory.index;
+        for (memory, displaced, vectors) in &stored {
+            if *displaced {
+                index.remove(&memory.domain, memory.memory_id);
+            }
+            if memory.merged_into.is_none() {
+                index.put(memory, vectors);
+            }
         }
         Ok(done)
     }
@@ -182,7 +189,15 @@ fn stand_in(domain: &Domain, id: MemoryId) -> MemoryId {
     MemoryId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
-/// Writes one record; none where it is there already.
+/// What became of one record.
+enum Taken {
+    /// It is there already.
+    Known,
+    /// It is stored, where `displaced` in the place of one whose time was over.
+    New { memory: Memory, displaced: bool },
+}
+
+/// Writes one record unless it is there already.
 fn take(
     tx: &mut dyn WriteTx,
     now: Timestamp,
@@ -190,22 +205,26 @@ fn take(
     domain: &Domain,
     ids: &mut Ids,
     record: MemoryRecordIn,
-) -> Result<Option<Memory>> {
+) -> Result<Taken> {
     let new = described(&record);
     let hash = content_hash(&new);
     let mut memory = record.memory;
     memory.domain = domain.clone();
+    let mut displaced = false;
     if record.has_id {
         memory.memory_id = ids.resolve(tx, domain, memory.memory_id)?;
-        if tx.memory(domain, memory.memory_id)?.is_some() {
-            return Ok(None);
+        if let Some(there) = tx.memory(domain, memory.memory_id)? {
+            if !there.is_over(now) {
+                return Ok(Taken::Known);
+            }
+            displaced = tx.delete_memory(domain, memory.memory_id)?;
         }
     } else {
         let since = now.plus_s(-config.same_within_s);
         let agent = memory.agent_id.as_ref();
         let same = tx.memory_by_content(domain, agent, memory.layer, &hash, since)?;
         if same.is_some_and(|same| is_same(&same, now)) {
-            return Ok(None);
+            return Ok(Taken::Known);
         }
         memory.memory_id = MemoryId(Uuid::now_v7());
     }
@@ -217,7 +236,7 @@ fn take(
     }
     check_quota(&tx.memory_usage(domain)?, config, memory.size_bytes())?;
     tx.insert_memory(&memory, &hash)?;
-    Ok(Some(memory))
+    Ok(Taken::New { memory, displaced })
 }
 
 /// Most texts of one request for vectors.

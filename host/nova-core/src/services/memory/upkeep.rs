@@ -1,9 +1,9 @@
 //! What the background does for memory: counts accesses, forgets what is over, retires episodes.
 
 use super::MemoryService;
-use crate::domain::{Domain, MemoryId};
+use crate::domain::{Domain, Memory, MemoryId};
 use crate::error::Result;
-use crate::ports::{DatastoreExt, MemoryFilter, ReadCost};
+use crate::ports::{DatastoreExt, MemoryFilter, ReadCost, ReadTx};
 
 /// Records forgotten in one job.
 const FORGET_BATCH: usize = 500;
@@ -35,29 +35,39 @@ impl MemoryService {
     /// As the datastore's.
     pub async fn expire(&self) -> Result<u64> {
         let (config, now) = (self.ports.config.memory, self.ports.clock.now());
+        let over = self
+            .forget_due(
+                move |tx| tx.expired_memories(now, FORGET_BATCH),
+                move |memory| memory.is_over(now),
+            )
+            .await?;
+        if !config.episode_retention_s.is_finite() {
+            return Ok(over);
+        }
+        let before = now.plus_s(-config.episode_retention_s);
+        let keep = config.episode_keep_importance;
+        let retired = self
+            .forget_due(
+                move |tx| tx.retired_episodes(before, keep, FORGET_BATCH),
+                move |memory| memory.created_at < before && memory.importance < keep,
+            )
+            .await?;
+        Ok(over + retired)
+    }
+
+    /// Forgets batch after batch of what is due, and still is when it is forgotten.
+    async fn forget_due(
+        &self,
+        due: impl Fn(&dyn ReadTx) -> Result<Vec<(Domain, MemoryId)>> + Copy + Send + 'static,
+        still: impl Fn(&Memory) -> bool + Copy + Send + 'static,
+    ) -> Result<u64> {
         let mut count = 0;
         loop {
-            let due = self
-                .ports
-                .store
-                .read(ReadCost::Scan, move |tx| {
-                    let mut due = tx.expired_memories(now, FORGET_BATCH)?;
-                    if config.episode_retention_s.is_finite() && due.len() < FORGET_BATCH {
-                        let before = now.plus_s(-config.episode_retention_s);
-                        let left = FORGET_BATCH - due.len();
-                        due.extend(tx.retired_episodes(
-                            before,
-                            config.episode_keep_importance,
-                            left,
-                        )?);
-                    }
-                    Ok(due)
-                })
-                .await?;
-            if due.is_empty() {
+            let ids = self.ports.store.read(ReadCost::Scan, due).await?;
+            if ids.is_empty() {
                 return Ok(count);
             }
-            count += self.forget_these(due).await?;
+            count += self.forget_these(ids, still).await?;
         }
     }
 
@@ -68,7 +78,7 @@ impl MemoryService {
     pub async fn forget_all(&self, domain: &Domain, filter: MemoryFilter) -> Result<u64> {
         let (mut count, mut before) = (0, None);
         loop {
-            let (of, filter) = (domain.clone(), filter.clone());
+            let (of, wanted) = (domain.clone(), filter.clone());
             let now = self.ports.clock.now();
             let page = crate::ports::PageRequest {
                 limit: FORGET_BATCH,
@@ -78,7 +88,7 @@ impl MemoryService {
                 .ports
                 .store
                 .read(ReadCost::Scan, move |tx| {
-                    tx.memories(&of, &filter, now, page)
+                    tx.memories(&of, &wanted, now, page)
                 })
                 .await?;
             let next = found.next;
@@ -87,7 +97,9 @@ impl MemoryService {
                 .into_iter()
                 .map(|m| (m.domain, m.memory_id))
                 .collect();
-            count += self.forget_these(ids).await?;
+            let wanted = filter.clone();
+            let still = move |memory: &Memory| wanted.matches(memory, now);
+            count += self.forget_these(ids, still).await?;
             // What stays is looked at once; what is stored meanwhile is not meant.
             match next {
                 Some(_) => before = next,
@@ -96,21 +108,28 @@ impl MemoryService {
         }
     }
 
-    async fn forget_these(&self, ids: Vec<(Domain, MemoryId)>) -> Result<u64> {
-        let doomed = ids.clone();
-        let count = self
+    /// Forgets those that still are to be forgotten: an import may have put another in the place of one.
+    async fn forget_these(
+        &self,
+        ids: Vec<(Domain, MemoryId)>,
+        still: impl Fn(&Memory) -> bool + Send + 'static,
+    ) -> Result<u64> {
+        let gone = self
             .ports
             .write(move |tx, _| {
-                let mut count = 0;
-                for (domain, id) in &doomed {
-                    count += u64::from(tx.delete_memory(domain, *id)?);
+                let mut gone = Vec::with_capacity(ids.len());
+                for (domain, id) in ids {
+                    if tx.memory(&domain, id)?.is_some_and(|memory| still(&memory)) {
+                        tx.delete_memory(&domain, id)?;
+                        gone.push((domain, id));
+                    }
                 }
-                Ok(count)
+                Ok(gone)
             })
             .await?;
-        for (domain, id) in ids {
-            self.ports.memory.index.remove(&domain, id);
+        for (domain, id) in &gone {
+            self.ports.memory.index.remove(domain, *id);
         }
-        Ok(count)
+        Ok(gone.len() as u64)
     }
 }

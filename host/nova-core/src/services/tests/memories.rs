@@ -117,6 +117,35 @@ async fn what_is_over_or_superseded_is_not_the_same() {
     assert_eq!(again.valid_to, None);
 }
 
+/// A record brought back is there for good, though the one that had its id was not swept yet.
+#[tokio::test]
+async fn an_imported_record_takes_the_place_of_one_that_is_over() {
+    let bench = Bench::default();
+    let memories = &bench.services.memories;
+    let short = NewMemory {
+        ttl_s: Some(5.0),
+        ..said("it rains")
+    };
+    let over = store(&bench, short).await;
+    let brought = |text: &str| MemoryRecordIn {
+        memory: Memory {
+            content: json!(text),
+            expires_at: None,
+            ..over.clone()
+        },
+        has_id: true,
+        embedding: None,
+    };
+    let import = |text| memories.import(&home(), vec![brought(text)]);
+    assert_eq!(import("it snows").await.unwrap().known, 1);
+    bench.clock.advance_s(5.0);
+    assert_eq!(import("it snows").await.unwrap().imported, 1);
+    assert_eq!(import("it hails").await.unwrap().known, 1);
+    assert_eq!(memories.expire().await.unwrap(), 0);
+    let kept = memories.get(&home(), over.memory_id).await.unwrap();
+    assert_eq!(kept.content, json!("it snows"));
+}
+
 #[tokio::test]
 async fn a_full_domain_refuses_and_loses_nothing() {
     let config = ServiceConfig {
