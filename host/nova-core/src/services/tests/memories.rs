@@ -136,13 +136,14 @@ async fn an_imported_record_takes_the_place_of_one_that_is_over() {
         has_id: true,
         embedding: None,
     };
-    let import = |text| memories.import(&home(), vec![brought(text)]);
+    let home = home();
+    let import = |text| memories.import(&home, vec![brought(text)]);
     assert_eq!(import("it snows").await.unwrap().known, 1);
     bench.clock.advance_s(5.0);
     assert_eq!(import("it snows").await.unwrap().imported, 1);
     assert_eq!(import("it hails").await.unwrap().known, 1);
     assert_eq!(memories.expire().await.unwrap(), 0);
-    let kept = memories.get(&home(), over.memory_id).await.unwrap();
+    let kept = memories.get(&home, over.memory_id).await.unwrap();
     assert_eq!(kept.content, json!("it snows"));
 }
 
