@@ -94,8 +94,8 @@ impl Question {
     /// Bytes that it takes in memory, about.
     pub fn size_bytes(&self) -> usize {
         match self {
-            Self::Flow(problem) => problem.size_bytes(),
-            Self::Allocation(problem) => problem.size_bytes(),
+            Self::Flow(problem) => problem.size_bytes() + object_bytes(&problem.parameters),
+            Self::Allocation(problem) => problem.size_bytes() + object_bytes(&problem.parameters),
             Self::Analytics { .. } => 512,
         }
     }
@@ -302,13 +302,51 @@ impl Decision {
             + 32 * (self.subject.agents.len() + self.subject.resources.len())
             + 48 * self.subject.consumers.len();
         let reply = self.outcome.reply().map_or(256, Reply::size_bytes);
-        self.question.size_bytes() + reply + names + 512
+        let open_ended = object_bytes(&self.parameters) + object_bytes(&self.decider.settings);
+        self.question.size_bytes() + open_ended + reply + names + 512
     }
+}
+
+/// Bytes that an open-ended object takes in memory, about.
+fn object_bytes(object: &Map<String, Value>) -> usize {
+    let entry = size_of::<String>() + size_of::<usize>();
+    let entries = object
+        .iter()
+        .map(|(key, value)| entry + key.len() + value_bytes(value));
+    entries.sum()
+}
+
+fn value_bytes(value: &Value) -> usize {
+    let held = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(value_bytes).sum(),
+        Value::Object(object) => object_bytes(object),
+        _ => 0,
+    };
+    size_of::<Value>() + held
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    /// Queues are bounded by these sizes: what a client may fill is counted.
+    #[test]
+    fn open_ended_parameters_are_counted() {
+        let numbers: Vec<u32> = (0..1000).collect();
+        let parameters =
+            serde_json::json!({"text": "x".repeat(5000), "list": numbers, "in": {"a": null}});
+        let parameters = parameters.as_object().unwrap();
+        let held = 5000 + 1000 * size_of::<Value>();
+        assert!((held..held + 1000).contains(&object_bytes(parameters)));
+
+        let mut flow = FlowProblem::new(vec![1.0], vec![1.0]);
+        let without = Question::Flow(Arc::new(flow.clone())).size_bytes();
+        flow.parameters = parameters.clone();
+        let with = Question::Flow(Arc::new(flow)).size_bytes();
+        assert_eq!(with - without, object_bytes(parameters));
+    }
 
     #[test]
     fn fingerprints_see_every_bit() {
