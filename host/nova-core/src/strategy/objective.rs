@@ -97,8 +97,13 @@ pub struct Score {
     pub higher_is_better: bool,
 }
 
+/// The largest advantage of one answer over another that counts: all of it once more.
+pub const GAIN_MAX: f64 = 1.0;
+
 impl Score {
-    /// This answer's advantage over `other`, relative to it: positive is better, 0.1 is ten percent.
+    /// This answer's advantage over `other`, relative to it: positive is better, 0.1 is ten percent. At most
+    /// [`GAIN_MAX`] either way, so that one problem of which `other` made next to nothing does not outweigh all
+    /// others in a mean.
     pub fn gain_over(&self, other: &Self) -> f64 {
         let difference = if self.higher_is_better {
             self.value - other.value
@@ -108,7 +113,8 @@ impl Score {
         if difference == 0.0 {
             return 0.0;
         }
-        difference / other.value.abs().max(f64::MIN_POSITIVE)
+        let gain = difference / other.value.abs().max(f64::MIN_POSITIVE);
+        gain.clamp(-GAIN_MAX, GAIN_MAX)
     }
 }
 
@@ -278,5 +284,7 @@ mod tests {
         assert_eq!(shorter(12.0).gain_over(&shorter(10.0)), -0.2);
         assert_eq!(more(0.75).gain_over(&more(0.5)), 0.5);
         assert_eq!(shorter(0.0).gain_over(&shorter(0.0)), 0.0);
+        assert_eq!(more(0.5).gain_over(&more(0.0)), GAIN_MAX);
+        assert_eq!(shorter(0.1).gain_over(&shorter(0.0)), -GAIN_MAX);
     }
 }
