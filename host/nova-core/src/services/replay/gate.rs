@@ -1,10 +1,10 @@
 //! The gate: recorded problems put to a candidate before it takes a serving revision's place.
 //!
-//! It lasts so long and no longer: what was seen by then is judged. Who cannot be judged, because too
-//! little is recorded or the journal is away, passes, and it is said so: a gate keeps what is worse out,
-//! and no operator from a repair.
+//! It lasts so long and no longer: what was seen by then is judged, and so is that a candidate kept the gate
+//! waiting for most of it. Who cannot be judged, because too little is recorded or the journal is away,
+//! passes, and it is said so: a gate keeps what is worse out, and no operator from a repair.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::run::{can_be_replayed, is_own};
 use crate::error::Result;
@@ -46,8 +46,8 @@ pub async fn judge(
     serving: &dyn Contender,
     candidate: &dyn Contender,
 ) -> Judgement {
-    let mut tally = Tally::default();
-    let asked = ask(journal, plan, serving, candidate, &mut tally);
+    let (mut tally, mut waiting) = (Tally::default(), None);
+    let asked = ask(journal, plan, serving, candidate, &mut tally, &mut waiting);
     let ended = tokio::time::timeout(plan.time_max, asked).await;
     let in_time = match ended {
         Ok(Err(error)) => {
@@ -65,6 +65,15 @@ pub async fn judge(
         Err(_) => false,
     };
     let seen = tally.comparison();
+    if let Some(waited) = waiting.map(|since: Instant| since.elapsed())
+        && waited >= plan.time_max / 2
+    {
+        return Judgement::Refused(format!(
+            "it did not answer a recorded problem within {:.1} s; the serving revision does (the gate lasts {} s)",
+            waited.as_secs_f64(),
+            plan.time_max.as_secs_f64()
+        ));
+    }
     let limit = match in_time {
         true => String::new(),
         false => format!(", as many as {} s allow", plan.time_max.as_secs_f64()),
@@ -100,13 +109,15 @@ fn passed(seen: &Comparison, limit: &str) -> String {
     )
 }
 
-/// Gives how many decisions are recorded, at most as many as are wanted.
+/// Gives how many decisions are recorded, at most as many as are wanted. `waiting` is since when the candidate
+/// has owed an answer to a problem that the serving revision has answered.
 async fn ask(
     journal: &dyn DecisionJournal,
     plan: &GatePlan,
     serving: &dyn Contender,
     candidate: &dyn Contender,
     tally: &mut Tally,
+    waiting: &mut Option<Instant>,
 ) -> Result<u64> {
     let filter = ReplayFilter {
         kind: serving.contestant().kind,
@@ -135,13 +146,17 @@ async fn ask(
                 continue;
             }
             // Who is asked second finds warmer caches: they take turns.
-            let (old, new) = if done % 2 == 0 {
+            let (old, new) = if done % 2 == 1 {
                 let old = serving.ask(&decision).await?;
+                *waiting = old.outcome.reply().map(|_| Instant::now());
                 (old, candidate.ask(&decision).await?)
             } else {
+                *waiting = decision.outcome.reply().map(|_| Instant::now());
                 let new = candidate.ask(&decision).await?;
+                *waiting = None;
                 (serving.ask(&decision).await?, new)
             };
+            *waiting = None;
             tally.add(&decision, is_own(&decision, serving), &old, &new);
         }
     }
@@ -299,6 +314,10 @@ mod tests {
 
     async fn judged(recorded: u64, candidate: Fixed) -> Judgement {
         let serving = Fixed::new(answer(10.0), 100, ALWAYS);
+        judged_beside(recorded, serving, candidate).await
+    }
+
+    async fn judged_beside(recorded: u64, serving: Fixed, candidate: Fixed) -> Judgement {
         judge(&Recorded(recorded), &PLAN, &serving, &candidate).await
     }
 
@@ -355,18 +374,35 @@ mod tests {
 
     #[tokio::test]
     async fn it_lasts_so_long_and_judges_what_was_seen() {
-        let Judgement::Refused(said) = judged(100, Fixed::new(answer(12.0), 100, 3)).await else {
+        let serving = |answers| Fixed::new(answer(10.0), 100, answers);
+        let worse = Fixed::new(answer(12.0), 100, ALWAYS);
+        let Judgement::Refused(said) = judged_beside(100, serving(3), worse).await else {
             panic!("three problems were seen")
         };
         assert!(said.contains("over 3 problems"), "{said}");
-        let Judgement::Passed(said) = judged(100, Fixed::new(answer(10.0), 100, 3)).await else {
+        let as_good = Fixed::new(answer(10.0), 100, ALWAYS);
+        let Judgement::Passed(said) = judged_beside(100, serving(3), as_good).await else {
             panic!("it is as good")
         };
         let wanted = "3 recorded problems, as many as 0.5 s allow";
         assert!(said.contains(wanted), "{said}");
+        let worse = Fixed::new(answer(12.0), 100, ALWAYS);
         assert!(matches!(
-            judged(100, Fixed::new(answer(12.0), 100, 0)).await,
+            judged_beside(100, serving(0), worse).await,
             Judgement::Unjudged(_)
         ));
+    }
+
+    /// The slowest of all is not let in because nothing was seen of it.
+    #[tokio::test]
+    async fn who_never_answers_what_the_serving_one_does_is_refused() {
+        for answers in [0, 1, 2, 3] {
+            let hangs = Fixed::new(answer(10.0), 100, answers);
+            let Judgement::Refused(said) = judged(100, hangs).await else {
+                panic!("it hung after {answers} answers, and passed")
+            };
+            let wanted = "it did not answer a recorded problem within";
+            assert!(said.starts_with(wanted), "{said}");
+        }
     }
 }
