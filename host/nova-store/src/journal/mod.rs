@@ -2,7 +2,8 @@
 //!
 //! Decisions are handed over without waiting for the disk: a queue that is bounded by the bytes it holds,
 //! and one thread that compresses, writes and syncs what has come, a few times a second. While the
-//! daemon lives and its disk takes it, nothing is lost: when the queue is full, a decision waits for room.
+//! daemon lives and its disk keeps up, nothing is lost: when the queue is full, a decision waits for room, and
+//! only after [`JournalConfig::wait`] it is lost, and counted.
 //! At a crash (`kill -9`, power cut) what was decided within the last [`JournalConfig::flush`], and
 //! what is still in the queue, is lost, at most [`JournalConfig::queue_bytes`]; nothing older.
 //!
