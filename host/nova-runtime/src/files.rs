@@ -15,9 +15,6 @@ use std::time::{Duration, SystemTime};
 use crate::manifest;
 use crate::signature::beside;
 
-/// Plugins that a directory may hold; more are not looked at.
-const PLUGINS_MAX: usize = 256;
-
 /// The files of one plugin.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Source {
@@ -177,10 +174,7 @@ pub(crate) fn scan(dir: &Path) -> io::Result<BTreeMap<String, (Source, Stamp)>> 
             None => _ = found.insert(source.name.clone(), source),
         }
     }
-    if found.len() > PLUGINS_MAX {
-        tracing::warn!(dir = %dir.display(), plugins = found.len(), limit = PLUGINS_MAX, "too many plugins, the last are ignored");
-    }
-    let stamped = found.into_iter().take(PLUGINS_MAX).map(|(name, source)| {
+    let stamped = found.into_iter().map(|(name, source)| {
         let stamp = source.stamp();
         (name, (source, stamp))
     });

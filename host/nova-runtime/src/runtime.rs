@@ -139,6 +139,7 @@ impl Runtime {
             events: Arc::clone(&events),
             orders: ordered,
             gate,
+            ignored: 0,
         };
         let watcher = tokio::spawn(watch.run(stopped));
         let shadows = Shadows::start(config.shadow, Arc::clone(&registry), arena.clone())?;

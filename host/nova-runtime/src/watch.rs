@@ -28,6 +28,9 @@ use crate::registry::{Loaded, Registry};
 /// Pause after a notification: a copy makes hundreds of them.
 const DEBOUNCE: Duration = Duration::from_millis(10);
 
+/// Plugins of a directory; what comes on top is ignored.
+const PLUGINS_MAX: usize = 256;
+
 /// Keeps the registry in step with the directory.
 pub(crate) struct Watch {
     pub(crate) config: RuntimeConfig,
@@ -39,6 +42,8 @@ pub(crate) struct Watch {
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
     /// None: nobody is judged.
     pub(crate) gate: Option<Gate>,
+    /// Plugins in the directory beyond the limit.
+    pub(crate) ignored: usize,
 }
 
 /// What is known of one plugin's files.
@@ -182,7 +187,7 @@ impl Watch {
 
     /// Compares what is there with what is known; gives the time until the next look.
     fn look(
-        &self,
+        &mut self,
         found: BTreeMap<String, (Source, Stamp)>,
         known: &mut HashMap<String, Known>,
         loads: &mut Loads,
@@ -212,7 +217,13 @@ impl Watch {
             wait = wait.min(left);
             true
         });
+        let mut ignored = 0;
         for (name, (source, stamp)) in found {
+            // Who came first stays: a plugin too many takes nobody's place.
+            if known.len() >= PLUGINS_MAX && !known.contains_key(&name) {
+                ignored += 1;
+                continue;
+            }
             let known = known.entry(name).or_insert_with(|| Known::new(stamp));
             self.hidden(&source, known);
             if known.loading || known.absent_since.is_some() || known.done == Some(stamp) {
@@ -229,6 +240,9 @@ impl Watch {
             }
             known.loading = true;
             self.load(source, stamp, loads);
+        }
+        if std::mem::replace(&mut self.ignored, ignored) != ignored {
+            tracing::warn!(dir = %self.config.plugin_dir.display(), ignored, limit = PLUGINS_MAX, "plugins beyond the limit are ignored");
         }
         wait
     }
