@@ -100,6 +100,11 @@ impl Runtime {
                 Ok(pass) => Some(pass),
                 Err(_) if last_resort || !call.fallback => None,
                 Err(words) => {
+                    if let (Route::Default | Route::Canary, Some(trial)) =
+                        (route, snapshot.trials.get(&kind))
+                    {
+                        trial.record(route == Route::Canary, None, true, None);
+                    }
                     note(
                         &mut why,
                         &format!(
@@ -147,7 +152,7 @@ impl Runtime {
                 let rated = result.as_ref().ok().and_then(|answer| (told.rate)(answer));
                 let failed = matches!(result, Err(Miss::Failed(_)));
                 if !matches!(result, Err(Miss::Ended(CallError::Unavailable(_)))) {
-                    trial.record(route == Route::Canary, took, failed, rated);
+                    trial.record(route == Route::Canary, Some(took), failed, rated);
                 }
             }
             match result {

@@ -103,11 +103,12 @@ impl Trial {
         }
     }
 
-    /// Counts a call of one side; `objective` is that of its answer, where it has one.
+    /// Counts a call of one side: `took` of one that was made, none of one that its open breaker kept from it;
+    /// `objective` is that of its answer, where it has one.
     pub(crate) fn record(
         &self,
         is_canary: bool,
-        took: Duration,
+        took: Option<Duration>,
         failed: bool,
         objective: Option<f64>,
     ) {
@@ -116,12 +117,14 @@ impl Trial {
         } else {
             &self.others
         };
-        let us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
         let mut side = side.lock();
-        let place = usize::try_from(side.calls).unwrap_or(0) % WINDOW;
-        match side.window_us.get_mut(place) {
-            Some(old) => *old = us,
-            None => side.window_us.push(us),
+        if let Some(took) = took {
+            let us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+            let place = usize::try_from(side.calls).unwrap_or(0) % WINDOW;
+            match side.window_us.get_mut(place) {
+                Some(old) => *old = us,
+                None => side.window_us.push(us),
+            }
         }
         side.calls += 1;
         side.failed += u64::from(failed);
@@ -225,9 +228,14 @@ mod tests {
     fn both_sides_are_counted() {
         let trial = trial(50.0, StickyBy::Call);
         for us in 1..=100 {
-            trial.record(true, Duration::from_micros(us), us > 90, Some(us as f64));
+            trial.record(
+                true,
+                Some(Duration::from_micros(us)),
+                us > 90,
+                Some(us as f64),
+            );
         }
-        trial.record(false, Duration::from_micros(7), false, None);
+        trial.record(false, Some(Duration::from_micros(7)), false, None);
         let seen = trial.comparison(None);
         assert_eq!((seen.canary.calls, seen.canary.failed), (100, 10));
         assert_eq!((seen.canary.p99_us, seen.canary.objective), (99.0, 50.5));
@@ -244,18 +252,18 @@ mod tests {
         let trial = trial(50.0, StickyBy::Call).of(pair(None, 2)).unwrap();
         let trial = trial.of(pair(Some(1), 2)).unwrap();
         assert_eq!(trial.comparison(None).begun_anew, 0, "there were none");
-        trial.record(true, took, false, None);
+        trial.record(true, Some(took), false, None);
         assert!(trial.of(pair(Some(1), 2)).is_none());
         assert!(trial.of(pair(None, 2)).is_none(), "it may come again");
         let next = trial.of(pair(Some(1), 3)).unwrap();
-        trial.record(true, took, false, None);
+        trial.record(true, Some(took), false, None);
         let seen = next.comparison(None);
         assert_eq!((seen.begun_anew, seen.canary.calls), (1, 0));
         assert_eq!(
             (seen.canary.revision, seen.others.revision),
             (Some(1), Some(3))
         );
-        next.record(false, took, false, None);
+        next.record(false, Some(took), false, None);
         let again = next.of(pair(Some(4), 3)).unwrap();
         assert_eq!(again.comparison(None).begun_anew, 2);
     }

@@ -134,6 +134,36 @@ async fn domains_have_routes_of_their_own_and_what_is_not_there_is_stood_in_for(
     ));
 }
 
+/// Its breaker spares the clients, and does not hide from the trial that its share is not answered.
+#[tokio::test]
+async fn a_canary_behind_an_open_breaker_goes_on_failing() {
+    let bench = Bench::new();
+    bench.put("guest.wasm", &allocator("1.0.0"));
+    bench.put("other.wasm", &flawed("1.0.0"));
+    let mut config = bench.config();
+    config.breaker = BreakerConfig {
+        window: 4,
+        failures: 3,
+        open_ms: 60_000,
+        trials: 2,
+    };
+    let runtime = bench.start_with(config);
+    until_serves(&runtime, "guest", "1.0.0").await;
+    until_serves(&runtime, "other", "1.0.0").await;
+    let mut routes = super::aside::on_trial(Kind::ResourceAllocator, "other", 1, 100.0);
+    let route = routes.get_mut(&Kind::ResourceAllocator).unwrap();
+    route.default = Some("guest".to_owned());
+    route.canary.as_mut().unwrap().revision = None;
+    runtime.set_routes(routes);
+    for _ in 0..20 {
+        let used = allocate(&runtime, 901).await.unwrap().strategy;
+        assert_eq!(used.plugin, "guest");
+    }
+    let shown = runtime.canary(Kind::ResourceAllocator).unwrap().canary;
+    assert_eq!((shown.calls, shown.failed), (20, 20));
+    assert_eq!(runtime.plugin("other").unwrap().stats.calls, 3);
+}
+
 #[tokio::test]
 async fn an_open_breaker_spares_the_revision_and_trials_close_it_again() {
     let bench = Bench::new();
