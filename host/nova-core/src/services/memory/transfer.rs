@@ -98,8 +98,8 @@ impl MemoryService {
                 let (mut done, mut stored) = (Transferred::default(), Vec::new());
                 for (record, vectors) in prepared {
                     match take(tx, now, &config.memory, &domain, &mut ids, record)? {
-                        Taken::Known => done.known += 1,
-                        Taken::New { memory, displaced } => {
+                        None => done.known += 1,
+                        Some(Taken { memory, displaced }) => {
                             for vector in &vectors {
                                 tx.put_memory_vector(memory.memory_id, vector)?;
                             }
@@ -189,15 +189,14 @@ fn stand_in(domain: &Domain, id: MemoryId) -> MemoryId {
     MemoryId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
-/// What became of one record.
-enum Taken {
-    /// It is there already.
-    Known,
-    /// It is stored, where `displaced` in the place of one whose time was over.
-    New { memory: Memory, displaced: bool },
+/// A record that was written.
+struct Taken {
+    memory: Memory,
+    /// In the place of one whose time was over.
+    displaced: bool,
 }
 
-/// Writes one record unless it is there already.
+/// Writes one record; none where it is there already.
 fn take(
     tx: &mut dyn WriteTx,
     now: Timestamp,
@@ -205,7 +204,7 @@ fn take(
     domain: &Domain,
     ids: &mut Ids,
     record: MemoryRecordIn,
-) -> Result<Taken> {
+) -> Result<Option<Taken>> {
     let new = described(&record);
     let hash = content_hash(&new);
     let mut memory = record.memory;
@@ -215,7 +214,7 @@ fn take(
         memory.memory_id = ids.resolve(tx, domain, memory.memory_id)?;
         if let Some(there) = tx.memory(domain, memory.memory_id)? {
             if !there.is_over(now) {
-                return Ok(Taken::Known);
+                return Ok(None);
             }
             displaced = tx.delete_memory(domain, memory.memory_id)?;
         }
@@ -224,7 +223,7 @@ fn take(
         let agent = memory.agent_id.as_ref();
         let same = tx.memory_by_content(domain, agent, memory.layer, &hash, since)?;
         if same.is_some_and(|same| is_same(&same, now)) {
-            return Ok(Taken::Known);
+            return Ok(None);
         }
         memory.memory_id = MemoryId(Uuid::now_v7());
     }
@@ -236,7 +235,7 @@ fn take(
     }
     check_quota(&tx.memory_usage(domain)?, config, memory.size_bytes())?;
     tx.insert_memory(&memory, &hash)?;
-    Ok(Taken::New { memory, displaced })
+    Ok(Some(Taken { memory, displaced }))
 }
 
 /// Most texts of one request for vectors.
