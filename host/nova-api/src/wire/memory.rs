@@ -256,7 +256,7 @@ impl MemorySearchAnswer {
 pub(crate) struct ConsolidationFacts {
     /// Episodes looked at.
     episodes: u64,
-    /// Episodes merged into an earlier one that says the same.
+    /// Episodes merged into an earlier one that says the same but for case, punctuation around words, and "the".
     merged: u64,
     /// New knowledge.
     promoted: u64,
