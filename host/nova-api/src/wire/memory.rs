@@ -262,7 +262,8 @@ pub(crate) struct ConsolidationFacts {
     promoted: u64,
     /// Knowledge that was said again.
     reinforced: u64,
-    /// Knowledge whose place another took.
+    /// Knowledge whose place another took: one with the same `fact` in its metadata, or with another value of
+    /// "lives in", "works for" and the like.
     superseded: u64,
     /// Episodes that still wait, at least so many: one request takes some thousands, and the background goes on.
     waiting: u64,
