@@ -209,7 +209,16 @@ impl<'a> Batch<'a> {
         knowledge.provenance = sources.iter().copied().chain([said.memory_id]).collect();
         knowledge.occurrences = knowledge.provenance.len() as u64;
         for old in known {
-            if statement.supersedes(&Statement::of(old)) {
+            if !statement.supersedes(&Statement::of(old)) {
+                continue;
+            }
+            // What was said earlier, and is brought only now, ended when what is known began.
+            if knowledge.valid_from < old.valid_from {
+                let end = knowledge
+                    .valid_to
+                    .map_or(old.valid_from, |end| end.min(old.valid_from));
+                knowledge.valid_to = Some(end);
+            } else {
                 self.supersede(old.clone(), knowledge.valid_from)?;
             }
         }

@@ -247,6 +247,33 @@ async fn a_new_value_ends_the_old_one_and_keeps_it() {
     assert_eq!(knowledge.len(), 1, "what no longer holds is not found");
 }
 
+/// An earlier episode that is brought later ends nothing: its statement is known as one that held before.
+#[tokio::test]
+async fn an_older_episode_does_not_end_newer_knowledge() {
+    let bench = Bench::default();
+    let memories = &bench.services.memories;
+    let important = |text: &str| NewMemory {
+        importance: 0.9,
+        ..said(text)
+    };
+    let earlier = store(&bench, said("it rains")).await.created_at;
+    bench.clock.advance_s(60.0);
+    store(&bench, important("Ann lives in Kiel")).await;
+    memories.consolidate_due().await.unwrap();
+    let old = NewMemory {
+        at: Some(earlier),
+        ..important("Ann lives in Bonn")
+    };
+    store(&bench, old).await;
+    let done = memories.consolidate_due().await.unwrap();
+    assert_eq!((done.promoted, done.superseded), (1, 0));
+    let known = layer(&bench, MemoryLayer::Semantic).await;
+    let of = |text: &str| known.iter().find(|m| m.content == json!(text)).unwrap();
+    let (bonn, kiel) = (of("Ann lives in Bonn"), of("Ann lives in Kiel"));
+    assert_eq!((bonn.valid_from, kiel.valid_to), (earlier, None));
+    assert_eq!(bonn.valid_to, Some(kiel.valid_from));
+}
+
 async fn search(bench: &Bench, text: &str) -> Vec<Memory> {
     let request = SearchRequest {
         query: Some(json!(text)),
