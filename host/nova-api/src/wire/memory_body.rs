@@ -48,7 +48,7 @@ pub(crate) struct NewMemoryBody {
     #[serde(default)]
     #[schema(min_items = 1, max_items = 4096)]
     embedding: Option<Vec<f32>>,
-    /// Seconds until it is forgotten.
+    /// Seconds until it is forgotten. An episode with such a time is never made knowledge.
     #[serde(default)]
     #[schema(exclusive_minimum = 0.0)]
     ttl_s: Option<f64>,

@@ -2,6 +2,7 @@
 //!
 //! One batch of one agent is one write job: it looks at the episodes that wait, and at what is known, and
 //! writes all it concludes, or, when the daemon is killed on the way, nothing. An episode is looked at once:
+//! - it has a time after which it is forgotten: nothing is concluded from it;
 //! - it says what is known: the knowledge gains an occurrence and a source;
 //! - it says what an earlier episode said: both become the sources of new knowledge;
 //! - it is important by itself: it becomes knowledge at once;

@@ -71,6 +71,11 @@ impl<'a> Batch<'a> {
 
     pub(super) fn take(&mut self, mut episode: StoredMemory) -> Result<()> {
         self.done.episodes += 1;
+        if episode.memory.expires_at.is_some() {
+            // What is to be forgotten becomes nothing that lasts, and is no source of it.
+            episode.memory.consolidated_at = Some(self.now);
+            return self.write(episode.memory);
+        }
         let statement = Statement::of(&episode.memory);
         let id = episode.memory.memory_id;
         let (known, earlier) = match self.prepared.get(&id) {
@@ -85,7 +90,7 @@ impl<'a> Batch<'a> {
                 (known, self.candidates(MemoryLayer::Episodic, words, id)?)
             }
         };
-        let same = |of: &Memory| Statement::of(of).same_as(&statement);
+        let same = |of: &Memory| of.expires_at.is_none() && Statement::of(of).same_as(&statement);
         let twin = earlier
             .into_iter()
             .find(|e| e.consolidated_at.is_some() && same(e));

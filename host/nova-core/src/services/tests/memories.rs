@@ -274,6 +274,27 @@ async fn an_older_episode_does_not_end_newer_knowledge() {
     assert_eq!(bonn.valid_to, Some(kiel.valid_from));
 }
 
+#[tokio::test]
+async fn what_is_to_be_forgotten_does_not_become_knowledge() {
+    let bench = Bench::default();
+    let memories = &bench.services.memories;
+    let brief = |text: &str| NewMemory {
+        importance: 0.9,
+        ttl_s: Some(60.0),
+        ..said(text)
+    };
+    store(&bench, brief("the code is 1234")).await;
+    store(&bench, brief("The code is 1234!")).await;
+    let lasting = store(&bench, said("the code is 1234.")).await;
+    let done = memories.consolidate(&home(), None).await.unwrap();
+    assert_eq!((done.episodes, done.promoted, done.merged), (3, 0, 0));
+    assert!(layer(&bench, MemoryLayer::Semantic).await.is_empty());
+    bench.clock.advance_s(60.0);
+    assert_eq!(memories.expire().await.unwrap(), 2);
+    memories.get(&home(), lasting.memory_id).await.unwrap();
+    assert_eq!(memories.consolidate_due().await.unwrap().episodes, 0);
+}
+
 async fn search(bench: &Bench, text: &str) -> Vec<Memory> {
     let request = SearchRequest {
         query: Some(json!(text)),
