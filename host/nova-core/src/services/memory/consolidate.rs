@@ -8,6 +8,8 @@
 //! - it is important by itself: it becomes knowledge at once;
 //! - else it waits in the layer for another that says the same.
 //!
+//! In a full domain no new knowledge is made; what is said again once there is room, is.
+//!
 //! Knowledge that another statement takes the place of ends (`valid_to`) and is kept. Episodes are
 //! never removed here.
 //!
@@ -138,15 +140,15 @@ impl MemoryService {
 
     async fn batch(&self, domain: &Domain, agent: Option<&AgentId>) -> Result<Consolidation> {
         let prepared = self.prepare(domain, agent).await?;
-        let important = self.ports.config.memory.consolidate_importance;
+        let config = self.ports.config.memory;
         let summarized = self.ports.memory.summarizer.is_some();
         let (of, agent) = (domain.clone(), agent.cloned());
         let (done, changed) = self
             .ports
             .write(move |tx, now| {
                 let waiting = tx.waiting_episodes(&of, agent.as_ref(), BATCH)?;
-                let mut batch = Batch::new(tx, &of, agent.as_ref(), now, &prepared);
-                (batch.important, batch.summarized) = (important, summarized);
+                let mut batch = Batch::new(tx, config, &of, agent.as_ref(), now, &prepared);
+                batch.summarized = summarized;
                 for episode in waiting {
                     batch.take(episode)?;
                 }

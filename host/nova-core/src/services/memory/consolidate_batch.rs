@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::MemoryConfig;
 use super::consolidate::Consolidation;
 use super::statement::Statement;
+use super::store::check_quota;
 use crate::domain::{AgentId, Domain, Memory, MemoryId, MemoryLayer, NewMemory, Timestamp};
 use crate::error::Result;
 use crate::ports::{MemoryFilter, MemoryVector, StoredMemory, Words, WriteTx};
@@ -33,8 +35,7 @@ pub(super) struct Batch<'a> {
     domain: &'a Domain,
     agent: Option<&'a AgentId>,
     now: Timestamp,
-    /// Importance from which one episode is knowledge.
-    pub(super) important: f64,
+    config: MemoryConfig,
     /// Whether the episodes wait for the summarizer then.
     pub(super) summarized: bool,
     prepared: &'a HashMap<MemoryId, Prepared>,
@@ -46,6 +47,7 @@ pub(super) struct Batch<'a> {
 impl<'a> Batch<'a> {
     pub(super) fn new(
         tx: &'a mut dyn WriteTx,
+        config: MemoryConfig,
         domain: &'a Domain,
         agent: Option<&'a AgentId>,
         now: Timestamp,
@@ -56,7 +58,7 @@ impl<'a> Batch<'a> {
             domain,
             agent,
             now,
-            important: f64::INFINITY,
+            config,
             summarized: false,
             prepared,
             done: Consolidation::default(),
@@ -98,7 +100,7 @@ impl<'a> Batch<'a> {
             self.reinforce(knowledge.clone(), &episode.memory)?;
         } else if let Some(twin) = &twin {
             self.promote(&episode, &statement, &known, &[twin.memory_id])?;
-        } else if episode.memory.importance >= self.important {
+        } else if episode.memory.importance >= self.config.consolidate_importance {
             self.promote(&episode, &statement, &known, &[])?;
         }
         episode.memory.consolidated_at = Some(self.now);
@@ -189,6 +191,7 @@ impl<'a> Batch<'a> {
         self.write(knowledge)
     }
 
+    /// Makes knowledge of an episode; of none in a full domain, where it is left to whatever says the same later.
     fn promote(
         &mut self,
         episode: &StoredMemory,
@@ -213,6 +216,11 @@ impl<'a> Batch<'a> {
         let mut knowledge = super::store::record(self.domain.clone(), new, self.now);
         knowledge.provenance = sources.iter().copied().chain([said.memory_id]).collect();
         knowledge.occurrences = knowledge.provenance.len() as u64;
+        let usage = self.tx.memory_usage(self.domain)?;
+        if check_quota(&usage, &self.config, knowledge.size_bytes()).is_err() {
+            tracing::warn!(domain = %self.domain, "the domain is full: what an episode says is not made knowledge");
+            return Ok(());
+        }
         for old in known {
             if !statement.supersedes(&Statement::of(old)) {
                 continue;
