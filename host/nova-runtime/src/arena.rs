@@ -159,7 +159,7 @@ impl Arena {
         let mut loaded = match self.loader.try_out(source).await {
             Outcome::Loaded(loaded) => loaded,
             Outcome::Refused { refused, .. } => return Err(refuse(&refused)),
-            Outcome::Unchanged { .. } | Outcome::Moved | Outcome::Withheld => {
+            Outcome::Unchanged(_) | Outcome::Moved | Outcome::Withheld => {
                 return Err(Error::conflict(
                     "the candidate's file changed while it was read; try again",
                     json!({"file": source.file()}),

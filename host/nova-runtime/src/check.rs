@@ -120,7 +120,7 @@ pub async fn check_file(path: &Path, config: &RuntimeConfig) -> Result<CheckRepo
                 reason: refused.reason,
             };
         }
-        Outcome::Moved | Outcome::Unchanged { .. } | Outcome::Withheld => {
+        Outcome::Moved | Outcome::Unchanged(_) | Outcome::Withheld => {
             let reason = "the file changed while it was read".to_owned();
             report.verdict = Verdict::Refused {
                 stage: Stage::Read,

@@ -146,7 +146,7 @@ pub(crate) async fn newest(
                     "a kept revision cannot serve"
                 );
             }
-            Outcome::Unchanged { .. } | Outcome::Withheld | Outcome::Moved => {}
+            Outcome::Unchanged(_) | Outcome::Withheld | Outcome::Moved => {}
         }
     }
     None

@@ -63,11 +63,19 @@ impl Entry {
 
     /// What is to be written of it.
     fn files(&self, origin: Origin) -> Vec<NewFile> {
-        let mut files = vec![(self.component(), origin.bytes)];
-        files.extend(self.signed(origin.signature));
-        let manifest = self.manifest().zip(origin.manifest);
-        files.extend(manifest.map(|(file, text)| (file, Arc::new(text.into_bytes()))));
+        let mut files = vec![(self.component(), Arc::clone(&origin.bytes))];
+        files.extend(self.words(origin));
         files
+    }
+
+    /// What is to be written of it beside the component.
+    fn words(&self, origin: Origin) -> Vec<NewFile> {
+        let manifest = self.manifest().zip(origin.manifest);
+        let manifest = manifest.map(|(file, text)| (file, Arc::new(text.into_bytes())));
+        self.signed(origin.signature)
+            .into_iter()
+            .chain(manifest)
+            .collect()
     }
 
     fn signed(&self, signature: Option<String>) -> Option<NewFile> {
@@ -257,16 +265,21 @@ impl Kept {
         revision
     }
 
-    /// A signature that came after its component.
-    pub(crate) fn sign(self: &Arc<Self>, name: &str, digest: &str, signature: String) {
-        let index = self.index.lock();
-        let mut entries = index.get(name).into_iter().flat_map(|i| &i.revisions);
-        let entry = entries.find(|e| e.digest == digest);
-        let file = entry.and_then(|entry| entry.signed(Some(signature)));
-        drop(index);
-        if let Some(file) = file {
-            self.write_aside(name, vec![file]);
+    /// A revision's files were put down again, with another signature or in other words: it is by these that
+    /// they are known again once it is taken back.
+    pub(crate) fn renew(self: &Arc<Self>, name: &str, revision: u64, origin: Origin) {
+        let mut all = self.index.lock();
+        let mut entries = all.get_mut(name).into_iter().flat_map(|i| &mut i.revisions);
+        let Some(entry) = entries.find(|e| e.revision == revision) else {
+            return;
+        };
+        if entry.manifest == origin.manifest && origin.signature.is_none() {
+            return;
         }
+        entry.manifest.clone_from(&origin.manifest);
+        let files = entry.words(origin);
+        drop(all);
+        self.write_aside(name, files);
     }
 
     /// The number of what serves after a start, which is kept already.

@@ -34,10 +34,7 @@ pub(crate) enum Outcome {
     /// It may serve.
     Loaded(Box<Loaded>),
     /// It is what already serves.
-    Unchanged {
-        /// The text of its signature, where it has one.
-        signature: Option<String>,
-    },
+    Unchanged(Unchanged),
     /// It is what was taken back.
     Withheld,
     /// It changed while it was read: to be loaded again once it has settled.
@@ -50,10 +47,16 @@ pub(crate) enum Outcome {
     },
 }
 
+/// Files that say what a revision was loaded from, perhaps in other words.
+pub(crate) struct Unchanged {
+    pub(crate) revision: u64,
+    pub(crate) origin: Origin,
+}
+
 /// Why the steps of a load ended early.
 enum Halt {
     Moved,
-    Unchanged(Option<String>),
+    Unchanged(Unchanged),
     Withheld,
     Refused(Refused),
 }
@@ -158,7 +161,7 @@ impl Loader {
         };
         found.outcome = match result {
             Ok(loaded) => Outcome::Loaded(Box::new(loaded)),
-            Err(Halt::Unchanged(signature)) => Outcome::Unchanged { signature },
+            Err(Halt::Unchanged(unchanged)) => Outcome::Unchanged(unchanged),
             Err(Halt::Moved) => Outcome::Moved,
             Err(Halt::Withheld) => Outcome::Withheld,
             Err(Halt::Refused(refused)) => {
@@ -417,7 +420,10 @@ fn judge(
         return Ok(read);
     };
     if is_same(serving, &read) {
-        return Err(Halt::Unchanged(read.origin.signature));
+        return Err(Halt::Unchanged(Unchanged {
+            revision: serving.status.revision,
+            origin: read.origin,
+        }));
     }
     if serving.kind != read.kind {
         let reason = format!(

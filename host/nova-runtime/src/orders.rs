@@ -260,7 +260,7 @@ impl Watch {
                         other => other,
                     };
                 }
-                if matches!(outcome, Outcome::Loaded(_) | Outcome::Unchanged { .. }) {
+                if matches!(outcome, Outcome::Loaded(_) | Outcome::Unchanged(_)) {
                     blocking(move || parts.put_in_place()).await?;
                 }
                 Ok(outcome)
@@ -294,8 +294,8 @@ impl Watch {
                 self.activate(name, &source.file(), ServingFrom::Directory, *loaded);
                 self.status_of(name).map(|status| (!is_known, status))
             }
-            Ok(Outcome::Unchanged { signature }) => {
-                self.unchanged(&source, signature);
+            Ok(Outcome::Unchanged(unchanged)) => {
+                self.unchanged(&source, unchanged);
                 self.status_of(name).map(|status| (false, status))
             }
             Ok(Outcome::Refused { kind, refused, .. }) => {

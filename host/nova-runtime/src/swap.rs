@@ -12,6 +12,7 @@ use nova_core::strategy::Kind;
 use crate::component::Refused;
 use crate::events::PluginChange;
 use crate::files::Source;
+use crate::loader::Unchanged;
 use crate::registry::{Activated, Loaded, Revision};
 use crate::watch::Watch;
 
@@ -19,15 +20,11 @@ use crate::watch::Watch;
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 
 impl Watch {
-    /// The file is what serves; its signature may be new.
-    pub(crate) fn unchanged(&self, source: &Source, signature: Option<String>) {
+    /// The file is what serves; its signature and its manifest's words may be new.
+    pub(crate) fn unchanged(&self, source: &Source, unchanged: Unchanged) {
         let name = source.name.as_str();
         self.registry.unchanged(name, &source.file());
-        let snapshot = self.registry.snapshot();
-        let current = snapshot.plugin(name).and_then(|p| p.current.as_ref());
-        if let (Some(current), Some(signature)) = (current, signature) {
-            self.kept.sign(name, &current.status.digest, signature);
-        }
+        self.kept.renew(name, unchanged.revision, unchanged.origin);
     }
 
     pub(crate) fn activate(&self, name: &str, file: &str, from: ServingFrom, loaded: Loaded) {

@@ -351,7 +351,7 @@ impl Watch {
             Outcome::Withheld => {
                 tracing::debug!(plugin = name, "the file is a revision that was taken back");
             }
-            Outcome::Unchanged { signature } => self.unchanged(source, signature),
+            Outcome::Unchanged(unchanged) => self.unchanged(source, unchanged),
             Outcome::Loaded(loaded) => {
                 self.activate(name, &source.file(), ServingFrom::Directory, *loaded);
             }

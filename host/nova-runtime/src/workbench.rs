@@ -99,7 +99,7 @@ impl Workbench {
                 refused.stage.as_str(),
                 refused.reason
             )),
-            Outcome::Moved | Outcome::Unchanged { .. } | Outcome::Withheld => {
+            Outcome::Moved | Outcome::Unchanged(_) | Outcome::Withheld => {
                 Err("the file changed while it was read".to_owned())
             }
         }

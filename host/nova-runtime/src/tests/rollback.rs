@@ -89,6 +89,36 @@ async fn a_rollback_holds_against_the_unchanged_file_also_after_a_restart() {
     assert_eq!(status.serving_from, Some(ServingFrom::Directory));
 }
 
+/// A comment that came into its manifest while it served makes no other file of it.
+#[tokio::test]
+async fn a_rollback_holds_against_the_manifest_that_was_there_last() {
+    let bench = Bench::new();
+    let manifest = |more: &str| format!("name = \"guest\"\nfile = \"guest.wasm\"\n{more}");
+    bench.put("guest/guest.wasm", &allocator("1.0.0"));
+    bench.put("guest/plugin.toml", manifest("").as_bytes());
+    let runtime = bench.start();
+    until_serves(&runtime, "guest", "1.0.0").await;
+    bench.put("guest/guest.wasm", &allocator("2.0.0"));
+    until_serves(&runtime, "guest", "2.0.0").await;
+    until_kept(&bench, 2).await;
+    let told_anew = manifest("# the second\n");
+    bench.put("guest/plugin.toml", told_anew.as_bytes());
+    let kept = bench.config().revision_dir().join("guest");
+    until(&runtime, "guest", "kept in the new words", |_| {
+        let mut files = std::fs::read_dir(&kept).unwrap().flatten();
+        files.any(|f| std::fs::read(f.path()).is_ok_and(|text| text == told_anew.as_bytes()))
+    })
+    .await;
+    let back = runtime.roll_back("guest", None, "ordered".into(), None);
+    assert_eq!(version(&back.await.unwrap()), "1.0.0");
+    runtime.shutdown().await;
+    drop(runtime);
+
+    let runtime = bench.start();
+    let status = until(&runtime, "guest", "explained", |p| p.rolled_back.is_some()).await;
+    assert_eq!(version(&status), "1.0.0");
+}
+
 #[tokio::test]
 async fn what_the_predecessor_fails_too_says_nothing_against_a_fresh_revision() {
     let bench = Bench::new();
