@@ -96,7 +96,7 @@ async fn a_drain_lets_requests_in_flight_finish_and_accepts_no_more() {
     assert_eq!(read(idle).await, "");
     assert!(TcpStream::connect(server.address).await.is_err());
     assert!(!server.ended.is_finished());
-    server.go_on.notify_waiters();
+    server.go_on.notify_one();
     assert!(read(slow).await.ends_with("slow"));
     assert_eq!(server.ended.await.unwrap(), Drained { aborted: 0 });
 }
@@ -163,7 +163,7 @@ async fn connections_past_the_limit_get_a_place_in_the_reserve() {
             .await
             .ends_with("reserve")
     );
-    server.go_on.notify_waiters();
+    server.go_on.notify_one();
     drop((slow, idle));
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
@@ -205,7 +205,7 @@ async fn one_peer_has_a_bounded_number_of_connections() {
     let slow = ask(server.address, "/slow").await;
     server.begun.notified().await;
     assert_eq!(read(ask(server.address, "/fast").await).await, "");
-    server.go_on.notify_waiters();
+    server.go_on.notify_one();
     drop(slow);
 }
 
