@@ -187,6 +187,7 @@ impl TryFrom<SearchBody> for SearchRequest {
                 until: body.until,
                 min_importance: body.min_importance,
                 superseded: body.include_superseded,
+                merged: false,
             },
             limit: body.limit,
         })
@@ -233,8 +234,8 @@ impl TryFrom<ForgetBody> for MemoryFilter {
             metadata: MetadataFilter::parse(&body.filter)?,
             since: body.since,
             until: body.until,
-            min_importance: None,
             superseded: true,
+            ..Self::default()
         };
         let all = Self {
             superseded: true,

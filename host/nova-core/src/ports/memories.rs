@@ -22,13 +22,15 @@ pub struct MemoryFilter {
     pub min_importance: Option<f64>,
     /// Statements that no longer hold, too.
     pub superseded: bool,
+    /// Those merged into another, too.
+    pub merged: bool,
 }
 
 impl MemoryFilter {
-    /// Whether a record passes at `now`: not expired, not merged away, and as asked for.
+    /// Whether a record passes at `now`: not expired, and as asked for.
     pub fn matches(&self, memory: &Memory, now: Timestamp) -> bool {
-        memory.merged_into.is_none()
-            && !memory.is_over(now)
+        !memory.is_over(now)
+            && (self.merged || memory.merged_into.is_none())
             && (self.superseded || memory.valid_to.is_none())
             && self.layer.is_none_or(|layer| layer == memory.layer)
             && (self.agent_id.is_none() || self.agent_id == memory.agent_id)

@@ -106,10 +106,12 @@ pub(super) struct Conditions {
 impl Conditions {
     pub(super) fn of(domain: &Domain, filter: &MemoryFilter, now: Timestamp) -> Self {
         let mut it = Self {
-            sql: "domain = ? AND merged_into IS NULL AND (expires_ms IS NULL OR expires_ms > ?)"
-                .to_owned(),
+            sql: "domain = ? AND (expires_ms IS NULL OR expires_ms > ?)".to_owned(),
             values: vec![Box::new(domain.as_str().to_owned()), Box::new(now.millis())],
         };
+        if !filter.merged {
+            it.sql.push_str(" AND merged_into IS NULL");
+        }
         if !filter.superseded {
             it.sql.push_str(" AND valid_to_ms IS NULL");
         }

@@ -71,11 +71,16 @@ impl MemoryService {
         }
     }
 
-    /// Forgets all that pass a filter. Gives how many.
+    /// Forgets all that pass a filter, what was merged into another too. Gives how many.
     ///
     /// # Errors
     /// As the datastore's; what was forgotten before stays so.
     pub async fn forget_all(&self, domain: &Domain, filter: MemoryFilter) -> Result<u64> {
+        // What was merged away is still exported, found by its id, and takes room.
+        let filter = MemoryFilter {
+            merged: true,
+            ..filter
+        };
         let (mut count, mut before) = (0, None);
         loop {
             let (of, wanted) = (domain.clone(), filter.clone());

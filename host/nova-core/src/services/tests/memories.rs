@@ -224,6 +224,26 @@ async fn what_recurs_becomes_knowledge_with_its_sources() {
 }
 
 #[tokio::test]
+async fn what_was_merged_away_is_forgotten_with_the_rest() {
+    let bench = Bench::default();
+    for _ in 0..2 {
+        store(&bench, said("Ann likes green tea")).await;
+        bench.clock.advance_s(100_000.0);
+    }
+    let memories = &bench.services.memories;
+    let done = memories.consolidate(&home(), None).await.unwrap();
+    assert_eq!(done.merged, 1);
+    let of_ann = MemoryFilter {
+        agent_id: Some("ann".parse().unwrap()),
+        superseded: true,
+        ..MemoryFilter::default()
+    };
+    let gone = memories.forget_all(&home(), of_ann).await.unwrap();
+    assert_eq!(gone, 3, "both episodes and the statement");
+    assert_eq!(memories.usage(&home()).await.unwrap().bytes, 0);
+}
+
+#[tokio::test]
 async fn a_new_value_ends_the_old_one_and_keeps_it() {
     let bench = Bench::default();
     let important = |text: &str| NewMemory {
