@@ -49,8 +49,10 @@ struct Side {
     failed: u64,
     rated: u64,
     objective_sum: f64,
-    /// The last calls' microseconds, in a ring.
+    /// The last timed calls' microseconds, in a ring.
     window_us: Vec<u32>,
+    /// Place of the oldest time once the ring is full.
+    oldest: usize,
 }
 
 impl Trial {
@@ -120,10 +122,12 @@ impl Trial {
         let mut side = side.lock();
         if let Some(took) = took {
             let us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
-            let place = usize::try_from(side.calls).unwrap_or(0) % WINDOW;
-            match side.window_us.get_mut(place) {
-                Some(old) => *old = us,
-                None => side.window_us.push(us),
+            if side.window_us.len() < WINDOW {
+                side.window_us.push(us);
+            } else {
+                let oldest = side.oldest;
+                side.window_us[oldest] = us;
+                side.oldest = (oldest + 1) % WINDOW;
             }
         }
         side.calls += 1;
@@ -240,6 +244,21 @@ mod tests {
         assert_eq!((seen.canary.calls, seen.canary.failed), (100, 10));
         assert_eq!((seen.canary.p99_us, seen.canary.objective), (99.0, 50.5));
         assert_eq!((seen.others.calls, seen.others.rated), (1, 0));
+    }
+
+    #[test]
+    fn calls_without_a_time_leave_the_newest_times_in_the_ring() {
+        let trial = trial(50.0, StickyBy::Call);
+        let slow = Some(Duration::from_secs(1));
+        for _ in 0..WINDOW {
+            trial.record(true, slow, false, None);
+            trial.record(true, None, true, None);
+        }
+        for _ in 0..WINDOW {
+            trial.record(true, Some(Duration::from_micros(5)), false, None);
+            trial.record(true, None, true, None);
+        }
+        assert_eq!(trial.comparison(None).canary.p99_us, 5.0);
     }
 
     #[test]
