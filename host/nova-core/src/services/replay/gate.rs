@@ -69,7 +69,7 @@ pub async fn judge(
         && waited >= plan.time_max / 2
     {
         return Judgement::Refused(format!(
-            "it did not answer a recorded problem within {:.1} s; the serving revision does (the gate lasts {} s)",
+            "it did not answer a recorded problem, which has been answered before, within {:.1} s (the gate lasts {} s)",
             waited.as_secs_f64(),
             plan.time_max.as_secs_f64()
         ));
@@ -110,7 +110,7 @@ fn passed(seen: &Comparison, limit: &str) -> String {
 }
 
 /// Gives how many decisions are recorded, at most as many as are wanted. `waiting` is since when the candidate
-/// has owed an answer to a problem that the serving revision has answered.
+/// has owed an answer to a problem that has been answered, by the serving revision or when it was recorded.
 async fn ask(
     journal: &dyn DecisionJournal,
     plan: &GatePlan,
@@ -401,7 +401,7 @@ mod tests {
             let Judgement::Refused(said) = judged(100, hangs).await else {
                 panic!("it hung after {answers} answers, and passed")
             };
-            let wanted = "it did not answer a recorded problem within";
+            let wanted = "it did not answer a recorded problem, which";
             assert!(said.starts_with(wanted), "{said}");
         }
     }
