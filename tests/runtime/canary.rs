@@ -4,7 +4,9 @@
 use serde_json::{Value, json};
 
 use crate::cases::diamond;
-use crate::support::{Daemon, Options, Socket, another_build, eventually, fixture};
+use crate::support::{
+    ADMIN_KEY, Daemon, Options, Socket, another_build, default_plugin, eventually, fixture, nova,
+};
 
 const STRATEGIES: &str = "/api/strategies";
 
@@ -71,6 +73,24 @@ fn upload(daemon: &Daemon, component: Vec<u8>) -> Value {
 
 fn heft(daemon: &Daemon) -> Value {
     daemon.get("/api/plugins/heft").expect(200)
+}
+
+/// Uploads a build of `heft` to be tried out, by the command line; gives the plugin.
+fn stage(daemon: &Daemon, component: &[u8]) -> Value {
+    let file = daemon.data_dir().join("next.wasm");
+    std::fs::write(&file, component).unwrap();
+    let mut command = nova();
+    command.args(["plugin", "upload", "heft", "--stage", "--json"]);
+    command.arg(&file);
+    command.env("NOVA_URL", &daemon.url);
+    command.env("NOVA_API_KEY", ADMIN_KEY);
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// What happened to canaries, until the last one's end, and by a rollback.
@@ -281,6 +301,36 @@ fn another_revision_that_takes_over_meanwhile_begins_the_numbers_anew() {
         (&plugin["revision"], &plugin["rolled_back"]["from"]),
         (&json!(1), &json!(3))
     );
+}
+
+#[test]
+fn a_staged_build_serves_once_its_canary_is_promoted() {
+    let (daemon, path) = daemon();
+    upload(&daemon, fixture("worse-optimizer"));
+    let better = another_build(&default_plugin("heft"), 1);
+    let staged = stage(&daemon, &better);
+    assert_eq!(
+        (&staged["revision"], &staged["staged"]["revision"]),
+        (&json!(2), &json!(3))
+    );
+    assert_eq!(ask(&daemon, &path), ("heft".into(), 2, "default".into()));
+    put(&daemon, canary_of("revision", json!(3)));
+    let used = run(&daemon, &path);
+    let tried = ("heft".to_owned(), 3, "canary".to_owned());
+    assert!(used.iter().filter(|used| **used == tried).count() >= 8);
+    let plugin = heft(&daemon);
+    assert_eq!(
+        (
+            &plugin["revision"],
+            &plugin["staged"],
+            &plugin["serving_from"]
+        ),
+        (&json!(3), &Value::Null, &json!("directory"))
+    );
+    let file = daemon.plugin_dir().join("heft/heft.wasm");
+    assert_eq!(std::fs::read(file).unwrap(), better);
+    let daemon = daemon.kill_and_restart();
+    assert_eq!(ask(&daemon, &path), ("heft".into(), 3, "default".into()));
 }
 
 #[test]

@@ -87,6 +87,19 @@ pub enum PluginChange {
         /// The key that did it.
         by: Option<KeyId>,
     },
+    /// A component was uploaded to be tried out: it may serve, and serves nobody yet.
+    Staged {
+        /// What it decides.
+        kind: Kind,
+        /// The number by which a canary or a shadow names it.
+        revision: u64,
+        /// The plugin's version.
+        version: String,
+        /// `sha256:<hex>` of the component.
+        digest: String,
+        /// The key that did it.
+        by: Option<KeyId>,
+    },
     /// The plugin's files were removed by order.
     Removed {
         /// The key that ordered it.

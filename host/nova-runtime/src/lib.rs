@@ -57,6 +57,7 @@ mod check;
 mod component;
 mod files;
 mod gate;
+mod install;
 mod kept;
 mod loader;
 mod manifest;

@@ -1,8 +1,7 @@
 //! What an operator orders, and what repeated failure does: rollback, upload, removal.
 //!
 //! Orders go through the watch, so that they and the files of the directory change one thing
-//! after the other. An upload takes the road of a file that is put into the directory, except
-//! that its file gets there only once it may serve.
+//! after the other.
 
 use std::fs;
 use std::io;
@@ -15,14 +14,13 @@ use nova_core::ports::runtime::{RolledBack, ServingFrom, Upload};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::component::{Refused, digest};
 use crate::events::PluginChange;
 use crate::files::Source;
 use crate::loader::Outcome;
 use crate::manifest;
 use crate::registry::Activated;
 use crate::signature::beside as signature_file;
-use crate::upload::{Parts, Place, unwritable};
+use crate::upload::unwritable;
 use crate::watch::{Ended, Loads, Watch};
 
 /// Where the answer goes.
@@ -62,15 +60,6 @@ pub(crate) struct Install {
     pub(crate) reply: Reply<(bool, PluginStatus)>,
 }
 
-/// An uploaded file that was looked at.
-pub(crate) struct Installed {
-    source: Source,
-    digest: String,
-    outcome: Result<Outcome, Error>,
-    by: Option<KeyId>,
-    reply: Reply<(bool, PluginStatus)>,
-}
-
 impl Watch {
     pub(crate) fn roll_back(&self, order: RollBack, loads: &mut Loads) {
         let found = match self.target(&order) {
@@ -94,6 +83,7 @@ impl Watch {
                     Ended::RolledBack(order, number, Box::new(outcome))
                 });
             }
+            Target::Staged(source) => self.promote(order, source, loads),
         }
     }
 
@@ -111,6 +101,12 @@ impl Watch {
                 format!("revision {present} of '{name}' serves now"),
                 json!({"plugin": name, "revision": present}),
             ));
+        }
+        let staged = self.kept.staged(name).map(|staged| staged.revision);
+        if let (Some(to), true) = (order.to, staged == order.to)
+            && let Some((_, source)) = self.kept.find(name, Some(to), 0)
+        {
+            return Ok(Target::Staged(source));
         }
         let wanted = |number: &u64| match order.to {
             Some(to) => *number == to,
@@ -167,18 +163,9 @@ impl Watch {
                 let from = ServingFrom::Kept;
                 Some(self.registry.activate(name, &file, number, from, *loaded))
             }
-            Some(Outcome::Refused { refused, .. }) => {
-                let error = Error::conflict(
-                    format!(
-                        "revision {number} of '{name}' cannot serve any more ({}): {}",
-                        refused.stage.as_str(),
-                        refused.reason
-                    ),
-                    json!({"plugin": name, "revision": number, "stage": refused.stage.as_str()}),
-                );
-                return fail(order.reply, error);
+            Some(outcome) => {
+                return fail(order.reply, cannot_serve(name, Some(number), &outcome));
             }
-            Some(_) => None,
         };
         let Some(Activated { current, replaced }) = made else {
             let error = Error::conflict(
@@ -224,104 +211,6 @@ impl Watch {
         }
     }
 
-    pub(crate) fn install(&self, order: Install, loads: &mut Loads) {
-        let Install {
-            plugin,
-            upload,
-            by,
-            reply,
-        } = order;
-        if let Err(reason) = manifest::check_name(&plugin) {
-            drop(reply.send(Err(Error::field("name", reason))));
-            return;
-        }
-        let source = self.place(&plugin);
-        let serving = self
-            .registry
-            .snapshot()
-            .plugin(&plugin)
-            .and_then(|plugin| plugin.current.clone());
-        let (loader, digest) = (Arc::clone(&self.loader), digest(&upload.component));
-        let gate = self.gate.clone();
-        loads.spawn(async move {
-            let outcome = async {
-                let Some(place) = Place::of(&source) else {
-                    return Err(Error::conflict(
-                        format!("the plugin.toml of '{plugin}' names no component file"),
-                        json!({"plugin": plugin}),
-                    ));
-                };
-                let parts = blocking(move || Parts::write(place, &upload)).await?;
-                let aside = parts.source(&source);
-                let mut outcome = loader.load(&aside, serving.as_ref(), &[]).await;
-                if let (Some(gate), Some(serving)) = (gate, serving) {
-                    outcome = match outcome {
-                        Outcome::Loaded(loaded) => gate.judge(&serving, loaded).await,
-                        other => other,
-                    };
-                }
-                if matches!(outcome, Outcome::Loaded(_) | Outcome::Unchanged(_)) {
-                    blocking(move || parts.put_in_place()).await?;
-                }
-                Ok(outcome)
-            }
-            .await;
-            Ended::Installed(Box::new(Installed {
-                source,
-                digest,
-                outcome,
-                by,
-                reply,
-            }))
-        });
-    }
-
-    pub(crate) fn installed(&self, installed: Installed) {
-        let Installed {
-            source,
-            digest,
-            outcome,
-            by,
-            reply,
-        } = installed;
-        let name = source.name.as_str();
-        let is_known = self.serves(name);
-        let answer = match outcome {
-            Err(error) => Err(error),
-            Ok(Outcome::Loaded(loaded)) => {
-                self.events
-                    .publish(name, PluginChange::Uploaded { digest, by });
-                self.activate(name, &source.file(), ServingFrom::Directory, *loaded);
-                self.status_of(name).map(|status| (!is_known, status))
-            }
-            Ok(Outcome::Unchanged(unchanged)) => {
-                self.unchanged(&source, unchanged);
-                self.status_of(name).map(|status| (false, status))
-            }
-            Ok(Outcome::Refused { kind, refused, .. }) => {
-                let Refused { stage, reason } = refused.clone();
-                if is_known {
-                    self.refuse(&source, Some(digest.clone()), kind, refused);
-                }
-                Err(Error::StrategyRejected {
-                    message: format!(
-                        "the component is refused at the step '{}': {}",
-                        stage.as_str(),
-                        reason.lines().next().unwrap_or_default()
-                    ),
-                    details: nova_core::error::object(json!({
-                        "plugin": name, "digest": digest, "stage": stage.as_str(), "reason": reason,
-                    })),
-                })
-            }
-            Ok(Outcome::Moved | Outcome::Withheld) => Err(Error::conflict(
-                format!("the files of '{name}' changed meanwhile; try again"),
-                json!({"plugin": name}),
-            )),
-        };
-        drop(reply.send(answer));
-    }
-
     /// Takes the plugin's files away, then the plugin. Blocks for as long as the removal of two files takes.
     pub(crate) fn remove(&self, name: &str, by: Option<KeyId>) -> nova_core::Result<()> {
         let snapshot = self.registry.snapshot_full();
@@ -360,33 +249,37 @@ impl Watch {
         Ok(())
     }
 
-    fn status_of(&self, name: &str) -> nova_core::Result<PluginStatus> {
+    pub(crate) fn status_of(&self, name: &str) -> nova_core::Result<PluginStatus> {
         let snapshot = self.registry.snapshot();
         let plugin = snapshot.plugin(name);
         plugin
             .map(|plugin| snapshot.status(plugin, &self.config.limits))
             .ok_or_else(|| Error::not_found("plugin", name))
     }
-
-    /// The files that an upload to this name has: those of its folder where there is one.
-    fn place(&self, name: &str) -> Source {
-        let folder = self.config.plugin_dir.join(name);
-        if folder.join(manifest::FILE_NAME).is_file() {
-            return Source::folder(&folder);
-        }
-        Source::lone(&self.config.plugin_dir.join(format!("{name}.wasm")))
-    }
 }
 
 enum Target {
     Memory(u64),
     Disk(u64, Source),
+    /// It has not served yet.
+    Staged(Source),
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> nova_core::Result<T> + Send + 'static,
-) -> nova_core::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(Error::service)?
+/// Why a kept revision does not serve that was to.
+pub(crate) fn cannot_serve(name: &str, revision: Option<u64>, outcome: &Outcome) -> Error {
+    let number = revision.map_or_else(String::new, |n| n.to_string());
+    match outcome {
+        Outcome::Refused { refused, .. } => Error::conflict(
+            format!(
+                "revision {number} of '{name}' cannot serve any more ({}): {}",
+                refused.stage.as_str(),
+                refused.reason
+            ),
+            json!({"plugin": name, "revision": revision, "stage": refused.stage.as_str()}),
+        ),
+        _ => Error::conflict(
+            format!("revision {number} of '{name}' is gone; try again"),
+            json!({"plugin": name, "revision": revision}),
+        ),
+    }
 }

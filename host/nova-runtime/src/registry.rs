@@ -240,6 +240,7 @@ impl Snapshot {
             file: plugin.file.clone(),
             serving_from: current.map(|_| plugin.serving_from),
             rolled_back: plugin.rolled_back.clone(),
+            staged: None,
             current: current.map(|revision| revision.status()),
             previous: plugin
                 .previous

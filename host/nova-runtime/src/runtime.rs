@@ -200,7 +200,9 @@ impl Runtime {
 }
 
 impl Runtime {
-    fn with_processors(&self, mut status: PluginStatus) -> PluginStatus {
+    /// With what the registry does not know.
+    fn whole(&self, mut status: PluginStatus) -> PluginStatus {
+        status.staged = self.kept.staged(&status.name);
         if status.kind == Some(Kind::AnalyticsProcessor) {
             status.processors = Some(self.processors.status(&status.name));
         }
@@ -324,10 +326,7 @@ impl StrategyRuntime for Runtime {
 
     fn plugins(&self) -> Vec<PluginStatus> {
         let plugins = self.registry.snapshot().statuses(&self.config.limits);
-        plugins
-            .into_iter()
-            .map(|p| self.with_processors(p))
-            .collect()
+        plugins.into_iter().map(|p| self.whole(p)).collect()
     }
 
     fn plugin(&self, name: &str) -> Option<PluginStatus> {
@@ -335,7 +334,7 @@ impl StrategyRuntime for Runtime {
         snapshot
             .plugin(name)
             .map(|plugin| snapshot.status(plugin, &self.config.limits))
-            .map(|status| self.with_processors(status))
+            .map(|status| self.whole(status))
     }
 
     fn readiness(&self) -> Readiness {
@@ -360,6 +359,7 @@ impl StrategyRuntime for Runtime {
             })
         })
         .await
+        .map(|status| self.whole(status))
     }
 
     fn revisions(&self, plugin: &str) -> Vec<u64> {
@@ -379,7 +379,8 @@ impl StrategyRuntime for Runtime {
             by,
             reply,
         };
-        self.order(|reply| Order::Install(install(reply))).await
+        let installed = self.order(|reply| Order::Install(install(reply))).await?;
+        Ok((installed.0, self.whole(installed.1)))
     }
 
     async fn remove(&self, plugin: &str, by: Option<KeyId>) -> nova_core::Result<()> {

@@ -19,9 +19,10 @@ use crate::config::RuntimeConfig;
 use crate::events::Events;
 use crate::files::{Source, Stamp, scan};
 use crate::gate::{Gate, Waiting, newest};
+use crate::install::{Installed, Promoted};
 use crate::kept::Kept;
 use crate::loader::{Loader, Outcome};
-use crate::orders::{Installed, Order, RollBack};
+use crate::orders::{Order, RollBack};
 use crate::processor::Processors;
 use crate::registry::{Loaded, Registry};
 
@@ -89,6 +90,8 @@ pub(crate) enum Ended {
     RolledBack(RollBack, u64, Box<Outcome>),
     /// Of an uploaded file.
     Installed(Box<Installed>),
+    /// Of a staged revision that is to serve.
+    Promoted(RollBack, Box<Promoted>),
 }
 
 pub(crate) type Loads = JoinSet<Ended>;
@@ -161,6 +164,7 @@ impl Watch {
                         self.rolled_back(order, number, Some(*outcome));
                     }
                     Ok(Ended::Installed(installed)) => self.installed(*installed),
+                    Ok(Ended::Promoted(order, promoted)) => self.promoted(order, *promoted),
                     Err(error) => tracing::error!(%error, "a load broke off"),
                 },
                 Some(order) = self.orders.recv() => match order {

@@ -30,6 +30,7 @@ fn event(change: &PluginEvent) -> NewEvent {
         PluginChange::Loaded { revision, .. }
         | PluginChange::Swapped { revision, .. }
         | PluginChange::RolledBack { revision, .. }
+        | PluginChange::Staged { revision, .. }
         | PluginChange::Drained { revision } => *revision,
         _ => 0,
     };

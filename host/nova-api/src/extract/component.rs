@@ -37,6 +37,7 @@ impl FromRequest<Shared> for Component {
             ));
         }
         Ok(Self(Upload {
+            stage: false,
             component: bytes.into(),
             signature,
         }))

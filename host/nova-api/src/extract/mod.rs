@@ -19,4 +19,4 @@ pub(crate) use json::{Json, OptionalJson, parse_value};
 pub(crate) use path::{
     KindInPath, PartName, PathId, PathName, PluginName, ReplayId, RoleText, RuleName, find_id,
 };
-pub(crate) use query::Query;
+pub(crate) use query::{Query, is_set};

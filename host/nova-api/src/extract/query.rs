@@ -7,7 +7,8 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, refused};
+use crate::wire::page::shown;
 
 /// A query string.
 pub(crate) struct Query<T>(pub(crate) T);
@@ -25,6 +26,18 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
                 format!("the query string: {error}"),
                 json!({}),
             )),
+        }
+    }
+}
+
+/// Whether a query parameter says `true`; absent = it does not.
+pub(crate) fn is_set(name: &str, value: Option<&str>) -> Result<bool, Problem> {
+    match value {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => {
+            let message = format!("{name} must be true or false, got '{}'", shown(other));
+            Err(refused(name, message, None))
         }
     }
 }

@@ -11,11 +11,10 @@ use utoipa::IntoParams;
 
 use super::ROUTED;
 use crate::Shared;
-use crate::extract::{Actor, IfMatch, Json, PathId, Query, parse_value};
-use crate::problem::{Problem, refused};
+use crate::extract::{Actor, IfMatch, Json, PathId, Query, is_set, parse_value};
+use crate::problem::Problem;
 use crate::router::{AGENT, location};
 use crate::wire::answer::Answer;
-use crate::wire::page::shown;
 use crate::wire::schema::OpenObject;
 use crate::wire::spec::{AgentImportAnswer, ImportBody};
 
@@ -70,14 +69,7 @@ pub(crate) async fn export(
     PathId(id): PathId<AgentId>,
     Query(query): Query<ExportQuery>,
 ) -> Result<Response, Problem> {
-    let memories = match query.memories.as_deref() {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(other) => {
-            let message = format!("memories must be true or false, got '{}'", shown(other));
-            return Err(refused("memories", message, None));
-        }
-    };
+    let memories = is_set("memories", query.memories.as_deref())?;
     let file = state
         .services
         .specs

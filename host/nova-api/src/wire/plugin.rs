@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nova_core::Timestamp;
 use nova_core::ports::runtime::{
     BreakerState, PluginLimits, PluginState, PluginStatus, ProcessorStatus, Quarantine,
-    RevisionStatus, RolledBack, ServingFrom,
+    RevisionStatus, RolledBack, ServingFrom, Staged,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -45,6 +45,8 @@ pub(crate) struct PluginRecord {
     serving_from: Option<ServingFrom>,
     /// Why the newest revision does not serve; null = it does.
     rolled_back: Option<RolledBackRecord>,
+    /// The revision that was uploaded to be tried out first; null = there is none.
+    staged: Option<StagedRecord>,
     /// Why the newest file was refused; null = it serves.
     refused_reason: Option<String>,
     /// The newest refused file, until a good one follows.
@@ -93,6 +95,7 @@ impl From<PluginStatus> for PluginRecord {
             file: status.file,
             serving_from: status.serving_from,
             rolled_back: status.rolled_back.map(Into::into),
+            staged: status.staged.map(Into::into),
             quarantine: status.quarantine.map(Into::into),
             refused: status.refused.into_iter().map(Into::into).collect(),
             limits: status.limits.into(),
@@ -175,6 +178,36 @@ impl From<RolledBack> for RolledBackRecord {
             from,
             reason,
             automatic,
+            at,
+        }
+    }
+}
+
+/// A revision that may serve, and serves nobody until it is promoted.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Staged)]
+pub(crate) struct StagedRecord {
+    /// By which a canary, a shadow or a rollback names it.
+    revision: u64,
+    version: String,
+    /// `sha256:<hex>` of the component.
+    digest: String,
+    #[schema(value_type = Time)]
+    at: Timestamp,
+}
+
+impl From<Staged> for StagedRecord {
+    fn from(staged: Staged) -> Self {
+        let Staged {
+            revision,
+            version,
+            digest,
+            at,
+        } = staged;
+        Self {
+            revision,
+            version,
+            digest,
             at,
         }
     }

@@ -177,9 +177,24 @@ pub struct RolledBack {
     pub at: Timestamp,
 }
 
+/// A revision that waits to be tried out: it may serve, and serves nobody yet.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Staged {
+    /// Its number, by which a canary or a shadow names it.
+    pub revision: u64,
+    /// The plugin's version.
+    pub version: String,
+    /// `sha256:<hex>` of the component.
+    pub digest: String,
+    /// When it was uploaded.
+    pub at: Timestamp,
+}
+
 /// A component on its way in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Upload {
+    /// It is kept beside the serving revision, to be tried out, and serves once it is promoted.
+    pub stage: bool,
     /// Its bytes.
     pub component: Vec<u8>,
     /// The text of its detached signature (minisign); none = it is not signed.
@@ -308,6 +323,8 @@ pub struct PluginStatus {
     pub serving_from: Option<ServingFrom>,
     /// Why the newest revision does not serve; none = it does.
     pub rolled_back: Option<RolledBack>,
+    /// The revision that waits to be tried out.
+    pub staged: Option<Staged>,
     /// The serving revision.
     pub current: Option<RevisionStatus>,
     /// Earlier revisions of this run that still drain or are kept.
@@ -379,7 +396,7 @@ pub trait StrategyRuntime: Send + Sync + 'static {
     fn plugin(&self, name: &str) -> Option<PluginStatus>;
     /// Whether decisions can be made.
     fn readiness(&self) -> Readiness;
-    /// Serves an earlier revision again: the one of this number, else the one before the serving one.
+    /// Serves an earlier revision again, or a staged one: that of this number, else the one before the serving one.
     /// The file that the replaced one came from is not loaded again; another one is. `reason` is told.
     ///
     /// # Errors
@@ -392,12 +409,15 @@ pub trait StrategyRuntime: Send + Sync + 'static {
         reason: String,
         by: Option<KeyId>,
     ) -> Result<PluginStatus, Error>;
-    /// The revisions of a plugin that are kept, the serving one among them, newest first: what can serve again.
+    /// The revisions of a plugin that are kept, the serving one and a staged one among them, newest first: what
+    /// can serve.
     fn revisions(&self, plugin: &str) -> Vec<u64>;
-    /// Loads, probes and serves a component, and puts it into the plugin directory. Whether the plugin is new.
+    /// Loads, probes and serves a component, and puts it into the plugin directory; one to be staged is kept
+    /// instead, in the place of the one before. Whether the plugin is new.
     ///
     /// # Errors
     /// [`Error::StrategyRejected`] with `stage` and `reason` when it is refused; nothing has changed then.
+    /// [`Error::Conflict`] where one is to be staged beside nothing, or is what serves.
     async fn install(
         &self,
         plugin: &str,

@@ -12,6 +12,7 @@ mod refused;
 mod rollback;
 mod settings;
 mod signatures;
+mod staged;
 mod swap;
 
 use std::collections::BTreeMap;
@@ -158,6 +159,7 @@ impl Bench {
 
 fn unsigned(component: Vec<u8>) -> Upload {
     Upload {
+        stage: false,
         component,
         signature: None,
     }

@@ -68,6 +68,7 @@ async fn an_upload_brings_its_signature() {
     let (bench, ours) = (Bench::new(), keys());
     let runtime = bench.start_with(config(&bench, &[&keys(), &ours]));
     let upload = |version: &str, signature: Option<String>| Upload {
+        stage: false,
         component: allocator(version),
         signature,
     };

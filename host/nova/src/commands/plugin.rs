@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use nova_runtime::{CheckReport, RuntimeConfig, Verdict, check_file};
 
 use super::kit::KitCommand;
-use super::plugin_remote::{self, ListArgs, RollbackArgs};
+use super::plugin_remote::{self, ListArgs, RollbackArgs, UploadArgs};
 use super::sign::SignCommand;
 use crate::kit::Project;
 
@@ -21,7 +21,10 @@ pub(crate) enum PluginCommand {
     Check(CheckArgs),
     /// List the plugins of a running daemon.
     List(ListArgs),
-    /// Have an earlier revision of a running daemon's plugin served again.
+    /// Upload a component to a running daemon: it takes over, or is refused with the reason. The file of its
+    /// signature beside it goes with it.
+    Upload(UploadArgs),
+    /// Have an earlier revision of a running daemon's plugin served again, or a staged one served.
     Rollback(RollbackArgs),
     /// Put recorded problems to a component that is not installed and to the revision that serves, and print
     /// both side by side. Reads the data directory, whether a daemon runs on it or not.
@@ -48,6 +51,7 @@ pub(crate) fn run(command: PluginCommand) -> Result<()> {
         PluginCommand::Check(args) => check(&args),
         PluginCommand::Replay(args) => super::replay::run(&args),
         PluginCommand::List(args) => plugin_remote::list(&args),
+        PluginCommand::Upload(args) => plugin_remote::upload(&args),
         PluginCommand::Rollback(args) => plugin_remote::roll_back(&args),
         PluginCommand::Kit(command) => super::kit::run(command),
         PluginCommand::Sign(command) => super::sign::run(command),

@@ -458,6 +458,7 @@ fn plugin(kind: Kind) -> PluginStatus {
         file: format!("{name}.wasm"),
         serving_from: None,
         rolled_back: None,
+        staged: None,
         current: None,
         previous: Vec::new(),
         quarantine: None,

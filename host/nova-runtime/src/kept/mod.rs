@@ -3,94 +3,23 @@
 //! One folder for each plugin in the daemon's private directory: components by their digest, the manifest
 //! of each revision, and an index that is replaced at once. A damaged entry is one that its load refuses.
 
+mod index;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nova_core::ports::runtime::RolledBack;
+use nova_core::domain::Timestamp;
+use nova_core::ports::runtime::{RolledBack, Staged};
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 
-use crate::component::digest;
+pub(crate) use self::index::Origin;
+use self::index::{Entry, Index, NewFile, Stage};
 use crate::files::Source;
 
 const INDEX: &str = "index.json";
-
-/// What a revision was loaded from.
-#[derive(Clone)]
-pub(crate) struct Origin {
-    pub(crate) bytes: Arc<Vec<u8>>,
-    /// The text of its `plugin.toml`; none = a lone component.
-    pub(crate) manifest: Option<String>,
-    /// The text of the component's signature.
-    pub(crate) signature: Option<String>,
-}
-
-/// A file's name and what is in it.
-type NewFile = (String, Arc<Vec<u8>>);
-
-#[derive(Clone, Default, Serialize, Deserialize)]
-struct Index {
-    next_revision: u64,
-    /// Newest first.
-    revisions: Vec<Entry>,
-    /// Why the newest do not serve, where they do not.
-    #[serde(default)]
-    rolled_back: Option<RolledBack>,
-}
-
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-struct Entry {
-    revision: u64,
-    digest: String,
-    manifest: Option<String>,
-    /// It was taken back: it serves no more, and the file that it came from is not loaded again.
-    #[serde(default)]
-    withdrawn: bool,
-}
-
-impl Entry {
-    fn component(&self) -> String {
-        let hex = self.digest.strip_prefix("sha256:").unwrap_or(&self.digest);
-        format!("{hex}.wasm")
-    }
-
-    fn signature(&self) -> String {
-        format!("{}.sig", self.component())
-    }
-
-    /// What is to be written of it.
-    fn files(&self, origin: Origin) -> Vec<NewFile> {
-        let mut files = vec![(self.component(), Arc::clone(&origin.bytes))];
-        files.extend(self.words(origin));
-        files
-    }
-
-    /// What is to be written of it beside the component.
-    fn words(&self, origin: Origin) -> Vec<NewFile> {
-        let manifest = self.manifest().zip(origin.manifest);
-        let manifest = manifest.map(|(file, text)| (file, Arc::new(text.into_bytes())));
-        self.signed(origin.signature)
-            .into_iter()
-            .chain(manifest)
-            .collect()
-    }
-
-    fn signed(&self, signature: Option<String>) -> Option<NewFile> {
-        Some((self.signature(), Arc::new(signature?.into_bytes())))
-    }
-
-    fn manifest(&self) -> Option<String> {
-        let text = self.manifest.as_ref()?;
-        let hex = digest(text.as_bytes());
-        Some(format!(
-            "{}.toml",
-            hex.strip_prefix("sha256:").unwrap_or(&hex)
-        ))
-    }
-}
 
 /// The kept revisions of all plugins.
 pub(crate) struct Kept {
@@ -148,11 +77,11 @@ impl Kept {
     pub(crate) fn sources(&self, name: &str) -> Vec<Source> {
         let index = self.index.lock();
         let kept = index.get(name).map(|index| &index.revisions);
-        let sound = kept.into_iter().flatten().filter(|e| !e.withdrawn);
-        sound.map(|entry| self.source(name, entry)).collect()
+        let good = kept.into_iter().flatten().filter(|e| e.is_good());
+        good.map(|entry| self.source(name, entry)).collect()
     }
 
-    /// What is kept of a plugin that the newest sound revision does not come from this component and
+    /// What is kept of a plugin that the newest good revision does not come from this component and
     /// manifest; else nothing.
     pub(crate) fn before(
         &self,
@@ -162,13 +91,15 @@ impl Kept {
     ) -> Vec<Source> {
         let index = self.index.lock();
         let kept = index.get(name).map(|index| &index.revisions);
-        let mut sound = kept.into_iter().flatten().filter(|e| !e.withdrawn);
-        let is_same = |e: &Entry| e.digest == digest && e.manifest.as_ref() == manifest;
-        if sound.clone().next().is_some_and(is_same) {
+        let mut good = kept.into_iter().flatten().filter(|e| e.is_good());
+        if good
+            .clone()
+            .next()
+            .is_some_and(|e| e.is_of(digest, manifest))
+        {
             return Vec::new();
         }
-        sound
-            .by_ref()
+        good.by_ref()
             .map(|entry| self.source(name, entry))
             .collect()
     }
@@ -184,7 +115,7 @@ impl Kept {
         }
     }
 
-    /// A revision by its number, taken back or not; else the newest sound one before `below`.
+    /// A revision by its number, taken back or staged as well; else the newest good one before `below`.
     pub(crate) fn find(
         &self,
         name: &str,
@@ -195,7 +126,7 @@ impl Kept {
         let mut revisions = index.get(name)?.revisions.iter();
         let entry = revisions.find(|e| match number {
             Some(number) => e.revision == number,
-            None => e.revision < below && !e.withdrawn,
+            None => e.revision < below && e.is_good(),
         })?;
         Some((entry.revision, self.source(name, entry)))
     }
@@ -220,10 +151,12 @@ impl Kept {
     /// blocks.
     pub(crate) fn roll_back(&self, name: &str, serving: u64, note: RolledBack) -> io::Result<()> {
         if let Some(index) = self.index.lock().get_mut(name) {
-            for entry in &mut index.revisions {
+            let served = |e: &&mut Entry| e.staged.is_none();
+            for entry in index.revisions.iter_mut().filter(served) {
                 entry.withdrawn = entry.revision > serving;
             }
-            let newest = index.revisions.first().map(|e| e.revision);
+            let mut served = index.revisions.iter().filter(|e| e.staged.is_none());
+            let newest = served.next().map(|e| e.revision);
             index.rolled_back = (newest != Some(serving)).then_some(note);
         }
         self.write(name, &[])
@@ -234,35 +167,65 @@ impl Kept {
     pub(crate) fn keep(self: &Arc<Self>, name: &str, digest: &str, origin: Origin) -> u64 {
         let mut all = self.index.lock();
         let index = all.entry(name.to_owned()).or_default();
-        let same = |e: &&mut Entry| e.digest == digest && e.manifest == origin.manifest;
         // Numbers of what was taken back are not given again to something else.
         index.rolled_back = None;
-        if let Some(newest) = index.revisions.first_mut().filter(same) {
-            let (number, was_withdrawn) = (newest.revision, newest.withdrawn);
-            newest.withdrawn = false;
+        if let Some(newest) = index.newest(digest, origin.manifest.as_ref()) {
+            let number = newest.revision;
+            let is_news = !newest.is_good();
+            (newest.withdrawn, newest.staged) = (false, None);
             // It may be signed by now, or by another key.
             let files: Vec<_> = newest.signed(origin.signature).into_iter().collect();
             drop(all);
-            if was_withdrawn || !files.is_empty() {
+            if is_news || !files.is_empty() {
                 self.write_aside(name, files);
             }
             return number;
         }
-        index.revisions.retain(|e| !e.withdrawn);
-        let revision = index.next_revision.max(1);
-        index.next_revision = revision + 1;
-        let entry = Entry {
-            revision,
-            digest: digest.to_owned(),
-            manifest: origin.manifest.clone(),
-            withdrawn: false,
-        };
-        let files = entry.files(origin);
-        index.revisions.insert(0, entry);
+        // What is staged was to be compared with what served until now.
+        index.revisions.retain(Entry::is_good);
+        let (revision, files) = index.add(digest, origin, None);
         index.revisions.truncate(self.limit);
         drop(all);
         self.write_aside(name, files);
         revision
+    }
+
+    /// Keeps a revision that is to be tried out, in the place of the one before, and gives its number; the same
+    /// again keeps it. Written when this returns; blocks.
+    pub(crate) fn stage(
+        &self,
+        name: &str,
+        (version, digest): (&str, &str),
+        origin: Origin,
+        at: Timestamp,
+    ) -> io::Result<u64> {
+        let (revision, files) = {
+            let mut all = self.index.lock();
+            let index = all.entry(name.to_owned()).or_default();
+            let mut staged = index.revisions.iter().filter(|e| e.staged.is_some());
+            if let Some(same) = staged.find(|e| e.is_of(digest, origin.manifest.as_ref())) {
+                return Ok(same.revision);
+            }
+            index.revisions.retain(|e| e.staged.is_none());
+            let version = version.to_owned();
+            index.add(digest, origin, Some(Stage { version, at }))
+        };
+        self.write(name, &files)?;
+        Ok(revision)
+    }
+
+    /// The revision that waits to be tried out.
+    pub(crate) fn staged(&self, name: &str) -> Option<Staged> {
+        let index = self.index.lock();
+        index.get(name)?.revisions.iter().find_map(|entry| {
+            let Stage { version, at } = entry.staged.clone()?;
+            Some(Staged {
+                revision: entry.revision,
+                digest: entry.digest.clone(),
+                version,
+                at,
+            })
+        })
     }
 
     /// A revision's files were put down again, with another signature or in other words: it is by these that
@@ -287,7 +250,7 @@ impl Kept {
         let index = self.index.lock();
         let mut revisions = index.get(name)?.revisions.iter();
         revisions
-            .find(|e| !e.withdrawn && e.digest == digest && e.manifest.as_ref() == manifest)
+            .find(|e| e.is_good() && e.is_of(digest, manifest))
             .map(|e| e.revision)
     }
 
@@ -364,6 +327,7 @@ fn put(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::component::digest;
 
     fn origin(bytes: &[u8]) -> Origin {
         Origin {
@@ -436,5 +400,44 @@ mod tests {
         assert_eq!((kept.withdrawn("p"), kept.rolled_back("p")), (vec![], None));
         fs::write(home.path().join("revisions/p").join(INDEX), "{").unwrap();
         assert!(open().names().is_empty(), "a damaged index is none");
+    }
+
+    #[test]
+    fn what_is_staged_serves_nobody_until_its_file_comes() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let _inside = runtime.enter();
+        let home = tempfile::tempdir().unwrap();
+        let open = || Arc::new(Kept::open(home.path().join("revisions"), 1).unwrap());
+        let kept = open();
+        let keep = |bytes: &[u8]| kept.keep("p", &digest(bytes), origin(bytes));
+        let stage = |bytes: &[u8]| {
+            let at = Timestamp::from_millis(7);
+            kept.stage("p", ("2.0.0", &digest(bytes)), origin(bytes), at)
+                .unwrap()
+        };
+        assert_eq!((keep(b"1"), stage(b"22"), stage(b"333")), (1, 2, 3));
+        assert_eq!(stage(b"333"), 3);
+        // A restart finds it, and what served before.
+        let read = open();
+        assert_eq!(read.numbers("p"), [3, 1], "one at a time is staged");
+        assert_eq!(read.sources("p").len(), 1);
+        let staged = read.staged("p").unwrap();
+        assert_eq!((staged.revision, &*staged.version), (3, "2.0.0"));
+        assert_eq!(staged.digest, digest(b"333"));
+        assert_eq!(read.find("p", None, 9).map(|(number, _)| number), Some(1));
+        assert!(read.find("p", Some(3), 0).is_some());
+        let known =
+            |kept: &Kept| kept.known("p", &digest(b"333"), origin(b"333").manifest.as_ref());
+        assert_eq!(known(&read), None);
+
+        assert_eq!(keep(b"1"), 1, "the same again changes nothing");
+        assert_eq!(kept.staged("p").map(|staged| staged.revision), Some(3));
+        assert_eq!(keep(b"333"), 3);
+        assert_eq!((kept.staged("p"), known(&kept)), (None, Some(3)));
+        // Another file takes over: what was to be compared with the one before is over.
+        assert_eq!((stage(b"4444"), keep(b"55555")), (4, 5));
+        assert_eq!(kept.numbers("p"), [5, 3]);
     }
 }
