@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::cases::diamond;
 use crate::support::{
-    ADMIN_KEY, Answer, Daemon, Options, another_build, default_plugin, eventually, fixture, nova,
+    ADMIN_KEY, Answer, Daemon, Options, Socket, another_build, default_plugin, eventually, fixture,
+    nova,
 };
 
 fn upload(daemon: &Daemon, name: &str, bytes: Vec<u8>) -> Answer {
@@ -83,6 +84,34 @@ fn an_upload_serves_and_a_rollback_lasts_over_a_restart() {
     assert!(!failed.status.success());
     let text = String::from_utf8(failed.stderr).unwrap();
     assert!(text.contains("404") && text.lines().count() == 1, "{text}");
+}
+
+#[test]
+fn what_was_ordered_is_on_record_when_it_is_answered() {
+    let daemon = Daemon::start();
+    let next = another_build(&default_plugin("heft"), 1);
+    upload(&daemon, "heft", next).expect(200);
+    let rollback = daemon.post("/api/plugins/heft/rollback", json!({}));
+    rollback.expect(200);
+    let daemon = daemon.kill_and_restart();
+    let mut socket = Socket::open(&daemon, "");
+    socket.ask(json!({"type": "subscribe", "topics": ["plugins"], "since_seq": 0}));
+    let mut told = Vec::new();
+    // The restart's own event comes last.
+    while told.iter().filter(|change| *change == "loaded").count() < 2 {
+        let detail = socket.recv_type("event")["detail"].clone();
+        if detail["plugin"] == "heft" {
+            if detail["change"] == "rolled_back" {
+                assert!(detail["by"].is_string(), "{detail}");
+            }
+            told.push(detail["change"].as_str().unwrap().to_owned());
+        }
+    }
+    told.retain(|change| change != "drained");
+    assert_eq!(
+        told,
+        ["loaded", "uploaded", "swapped", "rolled_back", "loaded"]
+    );
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use nova_core::domain::{Clock, KeyId, SystemClock, Timestamp};
 use nova_core::strategy::Kind;
+use parking_lot::Mutex;
 use serde::Serialize;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::component::Stage;
 
@@ -114,16 +115,62 @@ pub enum PluginChange {
     Retired,
 }
 
+/// Everything that happens to plugins, for the one who keeps it. Orders are answered once what came of them is kept.
+pub struct Changes {
+    told: mpsc::UnboundedReceiver<PluginEvent>,
+    taken: u64,
+    kept: watch::Sender<u64>,
+}
+
+impl Changes {
+    /// The next one; none = the runtime is gone. Who asks for it has kept those before.
+    pub async fn next(&mut self) -> Option<PluginEvent> {
+        self.kept.send_replace(self.taken);
+        let event = self.told.recv().await?;
+        self.taken += 1;
+        Some(event)
+    }
+}
+
+/// The other end of [`Changes`].
+struct Keeper {
+    tell: mpsc::UnboundedSender<PluginEvent>,
+    told: u64,
+    kept: watch::Receiver<u64>,
+}
+
 /// Where events are published.
-pub(crate) struct Events(broadcast::Sender<PluginEvent>);
+pub(crate) struct Events {
+    listeners: broadcast::Sender<PluginEvent>,
+    keeper: Mutex<Option<Keeper>>,
+}
 
 impl Events {
     pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(BACKLOG))
+        Self {
+            listeners: broadcast::Sender::new(BACKLOG),
+            keeper: Mutex::new(None),
+        }
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<PluginEvent> {
-        self.0.subscribe()
+        self.listeners.subscribe()
+    }
+
+    /// For the one who keeps what happens; who asks later takes the place of who did before.
+    pub(crate) fn changes(&self) -> Changes {
+        let (tell, told) = mpsc::unbounded_channel();
+        let (keep, kept) = watch::channel(0);
+        *self.keeper.lock() = Some(Keeper {
+            tell,
+            told: 0,
+            kept,
+        });
+        Changes {
+            told,
+            taken: 0,
+            kept: keep,
+        }
     }
 
     pub(crate) fn publish(&self, plugin: &str, change: PluginChange) {
@@ -132,7 +179,59 @@ impl Events {
             at: SystemClock.now(),
             change,
         };
+        if let Some(keeper) = &mut *self.keeper.lock()
+            && keeper.tell.send(event.clone()).is_ok()
+        {
+            keeper.told += 1;
+        }
         // An error says that nobody listens.
-        drop(self.0.send(event));
+        drop(self.listeners.send(event));
+    }
+
+    /// Waits until all that has happened is kept, where somebody keeps it.
+    pub(crate) async fn kept(&self) {
+        let waiting = self
+            .keeper
+            .lock()
+            .as_ref()
+            .map(|k| (k.told, k.kept.clone()));
+        if let Some((told, mut kept)) = waiting {
+            // An error says that nobody keeps it any more.
+            drop(kept.wait_for(|kept| *kept >= told).await);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether it ends at once.
+    async fn is_done(waiting: &mut (impl Future<Output = ()> + Unpin)) -> bool {
+        tokio::select! {
+            biased;
+            () = waiting => true,
+            () = std::future::ready(()) => false,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_happened_is_kept_once_the_next_is_asked_for() {
+        let events = Events::new();
+        events.kept().await;
+        let mut changes = events.changes();
+        events.publish("heft", PluginChange::Retired);
+        events.publish("heft", PluginChange::Drained { revision: 1 });
+        let mut kept = Box::pin(events.kept());
+        assert!(!is_done(&mut kept).await);
+        for _ in 0..2 {
+            assert!(changes.next().await.is_some());
+            assert!(!is_done(&mut kept).await, "not written yet");
+        }
+        assert!(!is_done(&mut Box::pin(async { drop(changes.next().await) })).await);
+        assert!(is_done(&mut kept).await);
+        events.publish("heft", PluginChange::Retired);
+        drop(changes);
+        events.kept().await;
     }
 }

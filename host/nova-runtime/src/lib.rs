@@ -81,7 +81,7 @@ pub use component::{Inspection, OFFERED, Refused, Stage, TRACK, inspect};
 pub use config::{DEFAULT_CEILINGS, DEFAULT_LIMITS, RuntimeConfig};
 pub use doctor::{CaseReport, Diagnosis, RESIDENT_SLACK_BYTES, doctor};
 pub use error::{EngineError, RuntimeError};
-pub use events::{PluginChange, PluginEvent};
+pub use events::{Changes, PluginChange, PluginEvent};
 pub use manifest::check_manifest;
 pub use probe::ProbeTime;
 pub use runtime::Runtime;

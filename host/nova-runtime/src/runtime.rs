@@ -33,7 +33,7 @@ use crate::config::RuntimeConfig;
 use crate::convert::object_text;
 use crate::decide::Ticket;
 use crate::error::RuntimeError;
-use crate::events::{Events, PluginEvent};
+use crate::events::{Changes, Events, PluginEvent};
 use crate::gate::Gate;
 use crate::invoke::Invoker;
 use crate::kept::Kept;
@@ -183,6 +183,12 @@ impl Runtime {
         self.events.subscribe()
     }
 
+    /// Everything that happens to plugins from now on, for the one who keeps it: orders are answered, and the
+    /// shutdown ends, once it is kept.
+    pub fn changes(&self) -> Changes {
+        self.events.changes()
+    }
+
     /// Refuses new calls, stops watching the directory, and drops what is kept alive. Calls in
     /// flight end by themselves. Idempotent.
     pub async fn shutdown(&self) {
@@ -195,6 +201,7 @@ impl Runtime {
         {
             tracing::error!(%error, "the watch over the plugin directory broke off");
         }
+        self.events.kept().await;
         self.processors.clear();
     }
 }
@@ -209,12 +216,14 @@ impl Runtime {
         status
     }
 
-    /// Gives an order to the watch and waits until it is done.
+    /// Gives an order to the watch and waits until it is done, and what came of it is kept.
     async fn order<T>(&self, order: impl FnOnce(Reply<T>) -> Order) -> nova_core::Result<T> {
         let ended = || nova_core::Error::unavailable("the strategy runtime is shutting down", 5);
         let (reply, answer) = oneshot::channel();
         self.orders.send(order(reply)).map_err(|_| ended())?;
-        answer.await.map_err(|_| ended())?
+        let answer = answer.await.map_err(|_| ended())?;
+        self.events.kept().await;
+        answer
     }
 }
 

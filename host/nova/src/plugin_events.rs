@@ -3,28 +3,18 @@
 use nova_core::error::object;
 use nova_core::services::EventService;
 use nova_core::{EventKind, NewEvent};
-use nova_runtime::{PluginChange, PluginEvent};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
+use nova_runtime::{Changes, PluginChange, PluginEvent};
 
 /// Records plugin changes until the runtime is gone. A change that cannot be recorded is in the log.
-pub(crate) async fn record(events: &EventService, mut changes: Receiver<PluginEvent>) {
-    loop {
-        match changes.recv().await {
-            Ok(change) => {
-                if let Err(error) = events.record(None, event(&change)).await {
-                    tracing::warn!(%error, plugin = change.plugin, "a plugin's change could not be recorded");
-                }
-            }
-            Err(RecvError::Lagged(missed)) => {
-                tracing::warn!(missed, "plugin changes came too fast to be recorded");
-            }
-            Err(RecvError::Closed) => return,
+pub(crate) async fn record(events: &EventService, mut changes: Changes) {
+    while let Some(change) = changes.next().await {
+        if let Err(error) = events.record(None, event(&change)).await {
+            tracing::warn!(%error, plugin = change.plugin, "a plugin's change could not be recorded");
         }
     }
 }
 
-/// A change as an event of the daemon; its value is the revision, 0 where none came to serve.
+/// A change as an event of the daemon; its value is the revision, 0 where there is none.
 fn event(change: &PluginEvent) -> NewEvent {
     let revision = match &change.change {
         PluginChange::Loaded { revision, .. }

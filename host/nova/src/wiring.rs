@@ -46,7 +46,7 @@ impl Parts {
         let runtime = runtime_config(config, data.path())?;
         let runtime = Runtime::start_with_journal(runtime, Arc::clone(&store), recorded)
             .context("cannot start the strategy runtime")?;
-        let changes = runtime.subscribe();
+        let changes = runtime.changes();
         let services = Services::with_memory(
             Arc::clone(&store),
             runtime.clone(),
