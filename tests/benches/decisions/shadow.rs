@@ -14,6 +14,9 @@ use crate::common::{Bench, quantile};
 use crate::load::{Load, ask, problem};
 
 /// What a shadow may raise the p50 and the p99 of decisions by.
+///
+/// The p99 may rise by the time of one comparison where that is more: with every core taken, whoever meets
+/// the one comparison that runs at a time waits while it has the core.
 const RATIO_MAX: f64 = 1.25;
 const KIND: Kind = Kind::FlowOptimizer;
 
@@ -35,7 +38,7 @@ pub(crate) async fn run(rounds: usize) {
         pause: Duration::ZERO,
     };
     println!(
-        "{rounds} rounds each, half of the calls with a shadow of all of them; bound of the ratio: {RATIO_MAX}"
+        "{rounds} rounds each, half of the calls with a shadow of all of them; bound: {RATIO_MAX} times, or p99 + one comparison"
     );
     let looping = json!({"misbehave": "loop"});
     let looping = looping.as_object().cloned().unwrap();
@@ -100,16 +103,17 @@ async fn part(
         }
     }
     let (ratio50, ratio99) = (p50.ratio(), p99.ratio());
+    let comparison_us = cpu_us / f64::max(compared as f64, 1.0);
     println!(
         "{what:<34} p50 {:>6.0} → {:>6.0} µs, ratio {ratio50:.2}; p99 {:>6.0} → {:>6.0} µs, ratio {ratio99:.2}; \
-         {compared} compared, {dropped} dropped, {:.3} of a processor",
+         {compared} compared at {comparison_us:.0} µs, {dropped} dropped, {:.3} of a processor",
         p50.without(),
         p50.with(),
         p99.without(),
         p99.with(),
         cpu_us / 1e6 / lasted.as_secs_f64(),
     );
-    ratio50 <= RATIO_MAX && ratio99 <= RATIO_MAX
+    ratio50 <= RATIO_MAX && (ratio99 <= RATIO_MAX || p99.with() <= p99.without() + comparison_us)
 }
 
 fn set(bench: &Bench, candidate: Option<&str>) {
