@@ -22,7 +22,8 @@ use crate::wire::schema::{LayerName, Name};
 
 /// Store a memory.
 ///
-/// The same content of the same agent and layer within a day is recognised: the answer is the record that is there.
+/// The same content, context and metadata of the same agent and layer within a day are recognised: the answer is the record
+/// that is there. It takes over the longer life (without `ttl_s`: it lasts), the higher importance, and the embedding.
 #[utoipa::path(post, path = ROUTED, tag = "memory", operation_id = "store_memory", request_body = NewMemoryBody, responses(
     (status = 201, description = "The memory", body = MemoryAnswer),
     (status = 200, description = "The memory that was there already", body = MemoryAnswer),

@@ -19,8 +19,9 @@ struct Prepared {
 }
 
 impl MemoryService {
-    /// Stores a memory, or recognises it: the same content of the same agent, layer and domain within
-    /// [`MemoryConfig::same_within_s`] is the same memory.
+    /// Stores a memory, or recognises it: the same content, context and metadata of the same agent, layer and domain
+    /// within [`MemoryConfig::same_within_s`] are the same memory. Of what is stored again the longer life, the higher
+    /// importance and the client's vector are taken over.
     ///
     /// # Errors
     /// [`Error::Validation`] names the field; [`Error::Conflict`] when the domain is full.
@@ -67,7 +68,7 @@ impl MemoryService {
             })
             .await?;
         let answers = stored.into_iter().map(|(remembered, vectors)| {
-            if !remembered.known {
+            if remembered.memory.merged_into.is_none() {
                 self.ports.memory.index.put(&remembered.memory, &vectors);
             }
             remembered
@@ -105,7 +106,7 @@ impl MemoryService {
     }
 }
 
-/// Writes one memory, or counts the one that it is; gives the vectors that the index must hear of.
+/// Writes one memory, or what is new of the one that it is; gives the vectors that the index must hear of.
 fn keep(
     tx: &mut dyn WriteTx,
     now: Timestamp,
@@ -123,11 +124,15 @@ fn keep(
     let same = tx.memory_by_content(domain, agent, new.layer, &hash, since)?;
     let same = same.filter(|m| is_same(m, now) || is_placed && !m.is_over(now));
     if let Some(mut memory) = same {
-        tx.touch_memory(domain, memory.memory_id, 1, now)?;
-        memory.access_count += 1;
-        memory.accessed_at = Some(now);
+        repeat(&mut memory, &new, now);
+        tx.update_memory(&memory)?;
+        let mut vectors = vectors;
+        vectors.retain(|vector| vector.model == CLIENT_MODEL);
+        for vector in &vectors {
+            tx.put_memory_vector(memory.memory_id, vector)?;
+        }
         let known = true;
-        return Ok((Remembered { memory, known }, Vec::new()));
+        return Ok((Remembered { memory, known }, vectors));
     }
     let memory = record(domain.clone(), new, now);
     check_quota(&tx.memory_usage(domain)?, config, memory.size_bytes())?;
@@ -137,6 +142,20 @@ fn keep(
     }
     let known = false;
     Ok((Remembered { memory, known }, vectors))
+}
+
+/// Takes over what storing a memory again says of it.
+fn repeat(memory: &mut Memory, again: &NewMemory, now: Timestamp) {
+    memory.access_count += 1;
+    memory.accessed_at = Some(now);
+    memory.importance = memory.importance.max(again.importance);
+    if let Some(end) = memory.expires_at {
+        memory.expires_at = again.ttl_s.map(|ttl| end.max(now.plus_s(ttl)));
+        if memory.expires_at.is_none() {
+            // Consolidation passed over what was to be forgotten.
+            memory.consolidated_at = None;
+        }
+    }
 }
 
 /// Whether a memory of the same content is stored again by this, and not what was once: one whose time is over, or a
@@ -170,13 +189,16 @@ pub(super) fn record(domain: Domain, new: NewMemory, now: Timestamp) -> Memory {
     }
 }
 
-/// What makes two contents the same.
+/// What makes two memories of one agent and layer the same.
 pub(super) fn content_hash(new: &NewMemory) -> [u8; 32] {
     // A map's keys are sorted, so that equal objects have equal texts.
     let mut hash = Sha256::new().chain_update(new.content.to_string());
+    let described = !(new.context.is_empty() && new.metadata.is_empty());
     if let Some(identity) = &new.identity {
         hash.update("\0");
         hash.update(identity);
+    } else if described {
+        hash.update(json!(["", new.context, new.metadata]).to_string());
     }
     hash.finalize().into()
 }

@@ -7,7 +7,7 @@ use crate::domain::{Memory, MemoryLayer, NewMemory};
 use crate::ports::{MemoryFilter, PageRequest};
 use crate::services::{MemoryConfig, MemoryRecordIn, SearchRequest};
 
-fn said(text: &str) -> NewMemory {
+pub(super) fn said(text: &str) -> NewMemory {
     NewMemory {
         content: json!(text),
         agent_id: Some("ann".parse().unwrap()),
@@ -15,16 +15,16 @@ fn said(text: &str) -> NewMemory {
     }
 }
 
-fn home() -> Domain {
+pub(super) fn home() -> Domain {
     Domain::default()
 }
 
-async fn store(bench: &Bench, new: NewMemory) -> Memory {
+pub(super) async fn store(bench: &Bench, new: NewMemory) -> Memory {
     let stored = bench.services.memories.store(&home(), new).await.unwrap();
     stored.memory
 }
 
-async fn layer(bench: &Bench, layer: MemoryLayer) -> Vec<Memory> {
+pub(super) async fn layer(bench: &Bench, layer: MemoryLayer) -> Vec<Memory> {
     let filter = MemoryFilter {
         layer: Some(layer),
         superseded: true,

@@ -12,6 +12,7 @@ mod keys;
 mod leases;
 mod measure;
 mod memories;
+mod memories_again;
 mod optimize;
 mod resources;
 mod shadows;
