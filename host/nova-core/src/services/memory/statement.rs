@@ -2,9 +2,10 @@
 //!
 //! Deterministic, over words: no model is asked. Two statements are the same when they differ in nothing but case, the
 //! punctuation around words, and articles that carry no meaning: one word, one sign or another order may turn a statement
-//! around ("Ann paid Bob", "Bob paid Ann"). Of objects every key and value counts. One statement takes
-//! another's place when both carry the same `fact` in their metadata, or say something else with the same subject
-//! and a verb that has one value at a time ("Ann lives in Bonn", "Ann lives in Kiel").
+//! around ("Ann paid Bob", "Bob paid Ann"). Of objects every key and value counts, and so does the `fact` that the metadata
+//! may name. One statement takes another's place when both carry the same `fact`, or, unless both carry one, say
+//! something else with the same subject and a verb that has one value at a time ("Ann lives in Bonn", "Ann lives in
+//! Kiel").
 
 use serde_json::Value;
 
@@ -87,17 +88,22 @@ impl Statement {
         self.fact.as_deref()
     }
 
-    /// Whether both say the same.
+    /// Whether both say the same, and of the same fact where one is named.
     pub(super) fn same_as(&self, other: &Self) -> bool {
+        self.says(other) && self.fact == other.fact
+    }
+
+    /// Whether both have the same words, whatever fact they are of.
+    pub(super) fn says(&self, other: &Self) -> bool {
         self.said == other.said
     }
 
     /// Whether this newer statement takes the older one's place.
     pub(super) fn supersedes(&self, older: &Self) -> bool {
-        if self.fact.is_some() && self.fact == older.fact {
-            return true;
+        if let (Some(fact), Some(other)) = (&self.fact, &older.fact) {
+            return fact == other;
         }
-        self.stem.is_some() && self.stem == older.stem && !self.same_as(older)
+        self.stem.is_some() && self.stem == older.stem && !self.says(older)
     }
 }
 
@@ -216,6 +222,45 @@ mod tests {
                 same,
                 "{other}"
             );
+        }
+    }
+
+    #[test]
+    fn statements_of_different_facts_stand_beside_each_other() {
+        let about = |text: &str, fact: Option<&str>| Statement {
+            fact: fact.map(str::to_owned),
+            ..statement(text)
+        };
+        let (bonn, kiel) = ("Ann lives in Bonn", "Ann lives in Kiel");
+        let cases = [
+            (
+                about(bonn, Some("home")),
+                about(bonn, Some("home")),
+                true,
+                true,
+            ),
+            (
+                about(bonn, Some("home")),
+                about(bonn, Some("work")),
+                false,
+                false,
+            ),
+            (about(bonn, Some("home")), about(bonn, None), false, false),
+            (
+                about(kiel, Some("work")),
+                about(bonn, Some("home")),
+                false,
+                false,
+            ),
+            (about(kiel, Some("home")), about(bonn, None), false, true),
+        ];
+        for (newer, older, same, supersedes) in cases {
+            let shown = format!(
+                "{:?} {:?} / {:?} {:?}",
+                newer.said, newer.fact, older.said, older.fact
+            );
+            assert_eq!(newer.same_as(&older), same, "{shown}");
+            assert_eq!(newer.supersedes(&older), supersedes, "{shown}");
         }
     }
 

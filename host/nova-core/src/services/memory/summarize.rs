@@ -183,7 +183,7 @@ impl MemoryService {
                     memory.provenance.retain(|id| due.contains(id));
                     memory.occurrences = memory.provenance.len() as u64;
                     let statement = Statement::of(memory);
-                    let same = |other: &Memory| Statement::of(other).same_as(&statement);
+                    let same = |other: &Memory| Statement::of(other).says(&statement);
                     if memory.provenance.is_empty()
                         || written.iter().any(|other| same(&other.memory))
                         || candidate.known(tx, now)?.iter().any(same)

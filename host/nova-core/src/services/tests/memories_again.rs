@@ -95,3 +95,19 @@ async fn other_metadata_or_context_make_another_memory() {
     }
     assert_eq!(layer(&bench, MemoryLayer::Episodic).await.len(), 4);
 }
+
+#[tokio::test]
+async fn the_same_words_of_different_facts_stay_apart() {
+    let bench = Bench::default();
+    let of = |fact: &str| NewMemory {
+        importance: 0.9,
+        metadata: Map::from_iter([("fact".to_owned(), json!(fact))]),
+        ..said("it is open")
+    };
+    for fact in ["door", "window"] {
+        store(&bench, of(fact)).await;
+    }
+    let memories = &bench.services.memories;
+    let done = memories.consolidate_due().await.unwrap();
+    assert_eq!((done.promoted, done.merged, done.reinforced), (2, 0, 0));
+}
