@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{AgentService, MemoryService, Ports, agents, check_version};
-use crate::domain::{Agent, AgentId, Domain, MemoryLayer, NewAgent, spec};
+use crate::domain::{Agent, AgentId, Domain, MemoryLayer, NewAgent, NewMemory, spec};
 use crate::error::{Error, Result};
 use crate::ports::{DatastoreExt, MemoryPart, ReadCost, ReadTx};
 
@@ -92,23 +92,26 @@ impl SpecService {
     /// As [`AgentService::register`]; [`Error::Validation`] for memory items that are none.
     pub async fn register(&self, domain: &Domain, mut new: NewAgent) -> Result<Agent> {
         let id = new.agent_id.get_or_insert_with(AgentId::generate).clone();
+        let mut brought = BTreeSet::new();
         if let Some(Value::Object(map)) = &new.spec {
-            spec::memories("spec", map, &id)?;
+            let found = spec::memories("spec", map, &id)?;
+            brought.extend(found.memories.iter().map(told_by));
         }
         let agent = self.agents.register(domain, new).await?;
-        self.remember(domain, &agent).await?;
+        self.remember(domain, &agent, &brought).await?;
         Ok(agent)
     }
 
     /// Registers an agent by its file, or changes one: fragments are merged in, capabilities
-    /// derived, memories stored. Importing the same file again stores nothing twice.
+    /// derived, the memories in these files stored. Importing the same file again stores nothing twice.
     ///
     /// # Errors
     /// [`Error::Validation`] names the field; [`Error::Conflict`] for an agent that is there when no
     /// update was asked for; [`Error::ResourceNotFound`] for fragments of an unknown agent.
     pub async fn import(&self, domain: &Domain, request: SpecImport) -> Result<SpecImported> {
-        let prepared = prepare(request)?;
+        let mut prepared = prepare(request)?;
         let skip_memories = prepared.skip_memories;
+        let brought = std::mem::take(&mut prepared.brought);
         let of = domain.clone();
         let (agent, is_new) = self
             .ports
@@ -136,7 +139,7 @@ impl SpecService {
             .await?;
         let memories = match skip_memories {
             true => SpecRemembered::default(),
-            false => self.remember(domain, &agent).await?,
+            false => self.remember(domain, &agent, &brought).await?,
         };
         Ok(SpecImported {
             agent,
@@ -206,11 +209,21 @@ impl SpecService {
         Ok(json!({"episodic": episodic, "semantic": semantic}))
     }
 
-    async fn remember(&self, domain: &Domain, agent: &Agent) -> Result<SpecRemembered> {
+    /// Stores those memories of the agent's specification that were brought now: of the others, some may have been
+    /// forgotten since.
+    async fn remember(
+        &self,
+        domain: &Domain,
+        agent: &Agent,
+        brought: &BTreeSet<String>,
+    ) -> Result<SpecRemembered> {
         let Some(Value::Object(map)) = &agent.spec else {
             return Ok(SpecRemembered::default());
         };
         let mut found = spec::memories("spec", map, &agent.agent_id)?;
+        found
+            .memories
+            .retain(|memory| brought.contains(&told_by(memory)));
         let mut done = SpecRemembered {
             skipped: found.skipped,
             ..SpecRemembered::default()
@@ -230,6 +243,11 @@ impl SpecService {
     }
 }
 
+/// What a memory of a specification is known by, wherever in its lists it stands.
+fn told_by(memory: &NewMemory) -> String {
+    json!([memory.layer, memory.content, memory.context]).to_string()
+}
+
 /// A request whose parts are what they should be.
 struct Prepared {
     id: AgentId,
@@ -243,6 +261,8 @@ struct Prepared {
     update: bool,
     expected_version: Option<u64>,
     skip_memories: bool,
+    /// What the memories in these files are known by.
+    brought: BTreeSet<String>,
 }
 
 fn prepare(request: SpecImport) -> Result<Prepared> {
@@ -280,12 +300,14 @@ fn prepare(request: SpecImport) -> Result<Prepared> {
             "an import needs an agent, or fragments for one that is there",
         ));
     }
+    let mut brought = BTreeSet::new();
     for (field, map) in base
         .iter()
         .map(|b| ("agent", b))
         .chain(fragments.iter().map(|f| ("fragments", f)))
     {
-        spec::memories(field, map, &id)?;
+        let found = spec::memories(field, map, &id)?;
+        brought.extend(found.memories.iter().map(told_by));
     }
     Ok(Prepared {
         id,
@@ -299,6 +321,7 @@ fn prepare(request: SpecImport) -> Result<Prepared> {
         update: request.update,
         expected_version: request.expected_version,
         skip_memories: request.skip_memories,
+        brought,
     })
 }
 

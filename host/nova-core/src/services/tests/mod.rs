@@ -16,6 +16,7 @@ mod memories_again;
 mod optimize;
 mod resources;
 mod shadows;
+mod specs;
 mod strategies;
 mod task_life;
 
