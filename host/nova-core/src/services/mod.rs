@@ -207,7 +207,7 @@ impl Services {
         };
         let agents = Arc::new(AgentService::new(ports.clone()));
         let memories = Arc::new(MemoryService::new(ports.clone()));
-        let specs = SpecService::new(ports.clone(), Arc::clone(&agents), Arc::clone(&memories));
+        let specs = SpecService::new(ports.clone(), Arc::clone(&memories));
         let foresight = Arc::new(Foresight::default());
         let analytics = AnalyticsService::new(ports.clone(), Arc::clone(&foresight));
         let analytics = Arc::new(analytics);

@@ -1,18 +1,20 @@
 //! Agents by their TinyTroupe specification: imported with fragments and memories, exported again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{AgentService, MemoryService, Ports, agents, check_version};
-use crate::domain::{Agent, AgentId, Domain, MemoryLayer, NewAgent, NewMemory, spec};
+use super::memory::{Kept, MemoryConfig, Prepared, Remembered, keep_all};
+use super::{MemoryService, Ports, agents, check_version};
+use crate::domain::spec::{self, SpecMemories};
+use crate::domain::{Agent, AgentId, Domain, MemoryLayer, NewAgent, NewMemory, Timestamp};
 use crate::error::{Error, Result};
-use crate::ports::{DatastoreExt, MemoryPart, ReadCost, ReadTx};
+use crate::ports::{DatastoreExt, MemoryPart, MemoryVector, ReadCost, ReadTx, WriteTx};
 
 /// Fragments of one import at most.
 pub const FRAGMENTS_MAX: usize = 20;
-/// Memories stored in one transaction, or read at a time.
+/// Memories read at a time.
 const BATCH: usize = 500;
 
 /// An agent's file with what goes with it.
@@ -69,83 +71,70 @@ pub struct SpecImported {
 /// Use cases of specifications.
 pub struct SpecService {
     ports: Ports,
-    agents: Arc<AgentService>,
     memories: Arc<MemoryService>,
 }
 
 impl SpecService {
-    pub(super) fn new(
-        ports: Ports,
-        agents: Arc<AgentService>,
-        memories: Arc<MemoryService>,
-    ) -> Self {
-        Self {
-            ports,
-            agents,
-            memories,
-        }
+    pub(super) fn new(ports: Ports, memories: Arc<MemoryService>) -> Self {
+        Self { ports, memories }
     }
 
-    /// Registers an agent; memories in its specification become its memories.
+    /// Registers an agent; memories in its specification become its memories. Both or neither.
     ///
     /// # Errors
-    /// As [`AgentService::register`]; [`Error::Validation`] for memory items that are none.
+    /// [`Error::Validation`] names the field, also for memory items that are none; [`Error::Conflict`] when the id is
+    /// taken, or the domain is full.
     pub async fn register(&self, domain: &Domain, mut new: NewAgent) -> Result<Agent> {
+        new.check()?;
         let id = new.agent_id.get_or_insert_with(AgentId::generate).clone();
-        let mut brought = BTreeSet::new();
+        let mut brought = Vec::new();
         if let Some(Value::Object(map)) = &new.spec {
-            let found = spec::memories("spec", map, &id)?;
-            brought.extend(found.memories.iter().map(told_by));
+            brought = spec::memories("spec", map, &id)?.memories;
         }
-        let agent = self.agents.register(domain, new).await?;
-        self.remember(domain, &agent, &brought).await?;
+        let brought = self.with_vectors(brought).await;
+        let (config, of) = (Arc::clone(&self.ports.config), domain.clone());
+        let (agent, kept) = self
+            .ports
+            .write(move |tx, now| {
+                let agent = agents::insert(tx, &of, now, new)?;
+                let kept = remember(tx, now, &config.memory, &agent, brought)?;
+                Ok((agent, kept))
+            })
+            .await?;
+        self.memories.show(kept);
         Ok(agent)
     }
 
     /// Registers an agent by its file, or changes one: fragments are merged in, capabilities
-    /// derived, the memories in these files stored. Importing the same file again stores nothing twice.
+    /// derived, the memories in these files stored, all or nothing. Importing the same file again stores nothing twice.
     ///
     /// # Errors
     /// [`Error::Validation`] names the field; [`Error::Conflict`] for an agent that is there when no
-    /// update was asked for; [`Error::ResourceNotFound`] for fragments of an unknown agent.
+    /// update was asked for, and when the domain is full; [`Error::ResourceNotFound`] for fragments of an unknown agent.
     pub async fn import(&self, domain: &Domain, request: SpecImport) -> Result<SpecImported> {
-        let mut prepared = prepare(request)?;
-        let skip_memories = prepared.skip_memories;
-        let brought = std::mem::take(&mut prepared.brought);
-        let of = domain.clone();
-        let (agent, is_new) = self
+        let (request, found) = prepare(request)?;
+        let skipped = found.skipped;
+        let brought = self.with_vectors(found.memories).await;
+        let (config, of) = (Arc::clone(&self.ports.config), domain.clone());
+        let (agent, is_new, kept) = self
             .ports
             .write(move |tx, now| {
-                let id = prepared.id.clone();
-                let present = tx.agent(&of, &id)?;
-                let Some(mut agent) = present else {
-                    let base = prepared
-                        .base
-                        .clone()
-                        .ok_or_else(|| Error::not_found("agent", &id))?;
-                    let new = prepared.into_new(base)?;
-                    return Ok((agents::insert(tx, &of, now, new)?, true));
-                };
-                if prepared.base.is_some() && !prepared.update {
-                    return Err(agents::taken(&id));
-                }
-                check_version("agent", prepared.expected_version, agent.version)?;
-                prepared.change(&mut agent)?;
-                agent.version += 1;
-                agent.updated_at = now;
-                tx.update_agent(&agent)?;
-                Ok((agent, false))
+                let (agent, is_new) = request.write(tx, &of, now)?;
+                let kept = remember(tx, now, &config.memory, &agent, brought)?;
+                Ok((agent, is_new, kept))
             })
             .await?;
-        let memories = match skip_memories {
-            true => SpecRemembered::default(),
-            false => self.remember(domain, &agent, &brought).await?,
-        };
         Ok(SpecImported {
             agent,
             is_new,
-            memories,
+            memories: count(&self.memories.show(kept), skipped),
         })
+    }
+
+    /// The memories that files bring, with their vectors, each under what it is known by.
+    async fn with_vectors(&self, memories: Vec<NewMemory>) -> Brought {
+        let vectors = self.memories.vectors_now(&memories).await;
+        memories.iter().map(told_by).zip(vectors).collect()
     }
 
     /// The agent's file: its specification, with its memories where asked, under [`spec::MEMORIES`].
@@ -208,39 +197,44 @@ impl SpecService {
         }
         Ok(json!({"episodic": episodic, "semantic": semantic}))
     }
+}
 
-    /// Stores those memories of the agent's specification that were brought now: of the others, some may have been
-    /// forgotten since.
-    async fn remember(
-        &self,
-        domain: &Domain,
-        agent: &Agent,
-        brought: &BTreeSet<String>,
-    ) -> Result<SpecRemembered> {
-        let Some(Value::Object(map)) = &agent.spec else {
-            return Ok(SpecRemembered::default());
-        };
-        let mut found = spec::memories("spec", map, &agent.agent_id)?;
-        found
-            .memories
-            .retain(|memory| brought.contains(&told_by(memory)));
-        let mut done = SpecRemembered {
-            skipped: found.skipped,
-            ..SpecRemembered::default()
-        };
-        while !found.memories.is_empty() {
-            let rest = found.memories.split_off(found.memories.len().min(BATCH));
-            let batch = std::mem::replace(&mut found.memories, rest);
-            for stored in self.memories.store_all(domain, batch).await? {
-                match (stored.known, stored.memory.layer) {
-                    (true, _) => done.known += 1,
-                    (false, MemoryLayer::Episodic) => done.episodic += 1,
-                    (false, MemoryLayer::Semantic) => done.semantic += 1,
-                }
-            }
+/// What brought memories are known by, and their vectors.
+type Brought = HashMap<String, Vec<MemoryVector>>;
+
+/// Writes those memories of the agent's specification that are brought now: of the others, some may have been forgotten
+/// since.
+fn remember(
+    tx: &mut dyn WriteTx,
+    now: Timestamp,
+    config: &MemoryConfig,
+    agent: &Agent,
+    brought: Brought,
+) -> Result<Vec<Kept>> {
+    let Some(Value::Object(map)) = &agent.spec else {
+        return Ok(Vec::new());
+    };
+    let found = spec::memories("spec", map, &agent.agent_id)?.memories;
+    let brought = found.into_iter().filter_map(|memory| {
+        let vectors = brought.get(&told_by(&memory))?.clone();
+        Some(Prepared::new(memory, vectors))
+    });
+    keep_all(tx, now, config, &agent.domain, brought.collect())
+}
+
+fn count(remembered: &[Remembered], skipped: usize) -> SpecRemembered {
+    let mut counts = SpecRemembered {
+        skipped,
+        ..SpecRemembered::default()
+    };
+    for stored in remembered {
+        match (stored.known, stored.memory.layer) {
+            (true, _) => counts.known += 1,
+            (false, MemoryLayer::Episodic) => counts.episodic += 1,
+            (false, MemoryLayer::Semantic) => counts.semantic += 1,
         }
-        Ok(done)
     }
+    counts
 }
 
 /// What a memory of a specification is known by, wherever in its lists it stands.
@@ -249,7 +243,7 @@ fn told_by(memory: &NewMemory) -> String {
 }
 
 /// A request whose parts are what they should be.
-struct Prepared {
+struct Checked {
     id: AgentId,
     base: Option<Map<String, Value>>,
     fragments: Vec<Map<String, Value>>,
@@ -260,12 +254,10 @@ struct Prepared {
     metadata: Option<Map<String, Value>>,
     update: bool,
     expected_version: Option<u64>,
-    skip_memories: bool,
-    /// What the memories in these files are known by.
-    brought: BTreeSet<String>,
 }
 
-fn prepare(request: SpecImport) -> Result<Prepared> {
+/// The request, and the memories in its files.
+fn prepare(request: SpecImport) -> Result<(Checked, SpecMemories)> {
     if request.fragments.len() > FRAGMENTS_MAX {
         return Err(Error::field(
             "fragments",
@@ -300,16 +292,19 @@ fn prepare(request: SpecImport) -> Result<Prepared> {
             "an import needs an agent, or fragments for one that is there",
         ));
     }
-    let mut brought = BTreeSet::new();
+    let mut brought = SpecMemories::default();
     for (field, map) in base
         .iter()
         .map(|b| ("agent", b))
         .chain(fragments.iter().map(|f| ("fragments", f)))
     {
         let found = spec::memories(field, map, &id)?;
-        brought.extend(found.memories.iter().map(told_by));
+        if !request.skip_memories {
+            brought.memories.extend(found.memories);
+            brought.skipped += found.skipped;
+        }
     }
-    Ok(Prepared {
+    let checked = Checked {
         id,
         base,
         fragments,
@@ -320,12 +315,31 @@ fn prepare(request: SpecImport) -> Result<Prepared> {
         metadata: request.metadata,
         update: request.update,
         expected_version: request.expected_version,
-        skip_memories: request.skip_memories,
-        brought,
-    })
+    };
+    Ok((checked, brought))
 }
 
-impl Prepared {
+impl Checked {
+    /// Registers or changes the agent; whether it is new.
+    fn write(self, tx: &mut dyn WriteTx, domain: &Domain, now: Timestamp) -> Result<(Agent, bool)> {
+        let Some(mut agent) = tx.agent(domain, &self.id)? else {
+            let base = self
+                .base
+                .clone()
+                .ok_or_else(|| Error::not_found("agent", &self.id))?;
+            return Ok((agents::insert(tx, domain, now, self.into_new(base)?)?, true));
+        };
+        if self.base.is_some() && !self.update {
+            return Err(agents::taken(&self.id));
+        }
+        check_version("agent", self.expected_version, agent.version)?;
+        self.change(&mut agent)?;
+        agent.version += 1;
+        agent.updated_at = now;
+        tx.update_agent(&agent)?;
+        Ok((agent, false))
+    }
+
     fn merged(&self, mut base: Map<String, Value>) -> Result<Map<String, Value>> {
         for (i, fragment) in self.fragments.iter().enumerate() {
             spec::merge(&mut base, &format!("fragments[{i}]"), fragment.clone())?;

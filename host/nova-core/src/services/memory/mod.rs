@@ -24,6 +24,7 @@ use parking_lot::Mutex;
 pub use consolidate::Consolidation;
 pub use load::EmbeddingProgress;
 pub use search::{Found, MATCHES_MAX, QUERY_MAX_BYTES, SearchRequest, SearchResult};
+pub(super) use store::{Kept, Prepared, keep_all};
 pub use summarize::{Summarized, SummarizerConfig};
 pub use transfer::{EMBED_TEXTS_MAX, MemoryRecordIn, TRANSFER_BATCH, Transferred};
 

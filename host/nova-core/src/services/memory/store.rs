@@ -12,9 +12,30 @@ use crate::error::{Error, Result};
 use crate::ports::{CLIENT_MODEL, MemoryUsage, MemoryVector, WriteTx};
 
 /// A memory ready to be written.
-struct Prepared {
+pub(in crate::services) struct Prepared {
     new: NewMemory,
     hash: [u8; 32],
+    vectors: Vec<MemoryVector>,
+}
+
+impl Prepared {
+    /// With the vectors that were made of it; the client's own comes along.
+    pub(in crate::services) fn new(new: NewMemory, made: Vec<MemoryVector>) -> Self {
+        let own = new.embedding.clone().map(|vector| MemoryVector {
+            model: CLIENT_MODEL.to_owned(),
+            vector,
+        });
+        Self {
+            hash: content_hash(&new),
+            vectors: own.into_iter().chain(made).collect(),
+            new,
+        }
+    }
+}
+
+/// A memory that was written, with the vectors that the index must hear of after the commit.
+pub(in crate::services) struct Kept {
+    remembered: Remembered,
     vectors: Vec<MemoryVector>,
 }
 
@@ -38,47 +59,37 @@ impl MemoryService {
     /// As [`MemoryService::store`].
     pub async fn store_all(&self, domain: &Domain, all: Vec<NewMemory>) -> Result<Vec<Remembered>> {
         all.iter().try_for_each(NewMemory::check)?;
-        let mut made = self.vectors_now(&all).await.into_iter();
-        let prepared: Vec<Prepared> = all
-            .into_iter()
-            .map(|new| {
-                let own = new.embedding.clone().map(|vector| MemoryVector {
-                    model: CLIENT_MODEL.to_owned(),
-                    vector,
-                });
-                Prepared {
-                    hash: content_hash(&new),
-                    vectors: own
-                        .into_iter()
-                        .chain(made.next().unwrap_or_default())
-                        .collect(),
-                    new,
-                }
-            })
+        let made = self.vectors_now(&all).await;
+        let prepared = all.into_iter().zip(made);
+        let prepared = prepared
+            .map(|(new, made)| Prepared::new(new, made))
             .collect();
         let (config, domain) = (Arc::clone(&self.ports.config), domain.clone());
-        let stored = self
+        let kept = self
             .ports
-            .write(move |tx, now| {
-                let mut stored = Vec::with_capacity(prepared.len());
-                for one in prepared {
-                    stored.push(keep(tx, now, &config.memory, &domain, one)?);
-                }
-                Ok(stored)
-            })
+            .write(move |tx, now| keep_all(tx, now, &config.memory, &domain, prepared))
             .await?;
-        let answers = stored.into_iter().map(|(remembered, vectors)| {
-            if remembered.memory.merged_into.is_none() {
-                self.ports.memory.index.put(&remembered.memory, &vectors);
+        Ok(self.show(kept))
+    }
+
+    /// Lets the index hear of what was committed.
+    pub(in crate::services) fn show(&self, kept: Vec<Kept>) -> Vec<Remembered> {
+        let shown = kept.into_iter().map(|kept| {
+            let memory = &kept.remembered.memory;
+            if memory.merged_into.is_none() {
+                self.ports.memory.index.put(memory, &kept.vectors);
             }
-            remembered
+            kept.remembered
         });
-        Ok(answers.collect())
+        shown.collect()
     }
 
     /// The texts' vectors, where they take microseconds; else the background makes them. While the model
     /// before still serves, its vectors too.
-    pub(super) async fn vectors_now(&self, all: &[NewMemory]) -> Vec<Vec<MemoryVector>> {
+    pub(in crate::services) async fn vectors_now(
+        &self,
+        all: &[NewMemory],
+    ) -> Vec<Vec<MemoryVector>> {
         let mut made = vec![Vec::new(); all.len()];
         let texts: Vec<String> = all
             .iter()
@@ -106,14 +117,32 @@ impl MemoryService {
     }
 }
 
-/// Writes one memory, or what is new of the one that it is; gives the vectors that the index must hear of.
+/// Writes memories, in order; [`MemoryService::show`] is for after the commit.
+pub(in crate::services) fn keep_all(
+    tx: &mut dyn WriteTx,
+    now: Timestamp,
+    config: &MemoryConfig,
+    domain: &Domain,
+    all: Vec<Prepared>,
+) -> Result<Vec<Kept>> {
+    all.into_iter()
+        .map(|one| keep(tx, now, config, domain, one))
+        .collect()
+}
+
+/// Writes one memory, or what is new of the one that it is.
 fn keep(
     tx: &mut dyn WriteTx,
     now: Timestamp,
     config: &MemoryConfig,
     domain: &Domain,
-    Prepared { new, hash, vectors }: Prepared,
-) -> Result<(Remembered, Vec<MemoryVector>)> {
+    prepared: Prepared,
+) -> Result<Kept> {
+    let Prepared {
+        new,
+        hash,
+        mut vectors,
+    } = prepared;
     // What an import tells apart by its place is the same one however long ago it was imported.
     let is_placed = new.identity.is_some();
     let since = match is_placed {
@@ -126,13 +155,15 @@ fn keep(
     if let Some(mut memory) = same {
         repeat(&mut memory, &new, now);
         tx.update_memory(&memory)?;
-        let mut vectors = vectors;
         vectors.retain(|vector| vector.model == CLIENT_MODEL);
         for vector in &vectors {
             tx.put_memory_vector(memory.memory_id, vector)?;
         }
         let known = true;
-        return Ok((Remembered { memory, known }, vectors));
+        return Ok(Kept {
+            remembered: Remembered { memory, known },
+            vectors,
+        });
     }
     let memory = record(domain.clone(), new, now);
     check_quota(&tx.memory_usage(domain)?, config, memory.size_bytes())?;
@@ -141,7 +172,10 @@ fn keep(
         tx.put_memory_vector(memory.memory_id, vector)?;
     }
     let known = false;
-    Ok((Remembered { memory, known }, vectors))
+    Ok(Kept {
+        remembered: Remembered { memory, known },
+        vectors,
+    })
 }
 
 /// Takes over what storing a memory again says of it.

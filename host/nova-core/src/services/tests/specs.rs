@@ -5,7 +5,7 @@ use serde_json::json;
 use super::memories::{home, layer};
 use super::*;
 use crate::domain::MemoryLayer;
-use crate::services::{SpecImport, SpecImported};
+use crate::services::{MemoryConfig, SpecImport, SpecImported};
 
 fn person(memories: &[&str]) -> Value {
     json!({"persona": {"name": "Ann"}, "episodic_memory": items(memories)})
@@ -56,4 +56,37 @@ async fn a_fragment_brings_its_own_memories_and_none_that_was_forgotten() {
     assert_eq!((again.memories.episodic, again.memories.known), (0, 1));
     let whole = import(&bench, file(person(&["it rained", "it snowed"]))).await;
     assert_eq!((whole.memories.episodic, whole.memories.known), (1, 1));
+}
+
+/// An agent that lacks a part of its memories would be taken for whole.
+#[tokio::test]
+async fn an_agent_comes_with_all_of_its_memories_or_not_at_all() {
+    let bench = Bench::new(ServiceConfig {
+        memory: MemoryConfig {
+            records_max: 1,
+            ..MemoryConfig::default()
+        },
+        ..ServiceConfig::default()
+    });
+    let specs = &bench.services.specs;
+    let both = person(&["it rained", "it snowed"]);
+    let refused = specs.import(&home(), file(both.clone())).await;
+    let limit = |error: Error| error.details()["limit"].clone();
+    assert_eq!(limit(refused.unwrap_err()), "memory.records_max");
+    let new = NewAgent {
+        spec: Some(both),
+        ..new_agent("Ann", 1, &[])
+    };
+    let refused = specs.register(&home(), new).await;
+    assert_eq!(limit(refused.unwrap_err()), "memory.records_max");
+    assert!(remembered(&bench).await.is_empty());
+    let ann = "Ann".parse().unwrap();
+    let gone = bench.services.agents.get(&home(), &ann).await;
+    assert!(matches!(gone, Err(Error::ResourceNotFound { .. })));
+
+    import(&bench, file(person(&["it rained"]))).await;
+    let refused = specs.import(&home(), fragment(&["it snowed"])).await;
+    assert_eq!(limit(refused.unwrap_err()), "memory.records_max");
+    let agent = bench.services.agents.get(&home(), &ann).await.unwrap();
+    assert_eq!(agent.agent.version, 1);
 }
