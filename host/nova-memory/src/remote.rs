@@ -10,7 +10,7 @@ use nova_core::ports::Embedder;
 use nova_core::{Error, Result};
 use serde_json::{Value, json};
 
-use crate::service::{Service, ServiceConfig};
+use crate::service::{Failed, Service, ServiceConfig};
 
 /// Seconds after which a client of Nova's may ask again.
 const RETRY_AFTER_S: u64 = 5;
@@ -18,6 +18,8 @@ const RETRY_AFTER_S: u64 = 5;
 const ANSWER_MAX_BYTES: u64 = 256 << 20;
 /// A text up to so many bytes is not cut: what the service refuses of it is not its length.
 const CUT_MIN_BYTES: usize = 1024;
+/// A text that no service has a reason to refuse: one that does refuses whatever it is asked.
+const PLAIN: &str = "hello";
 
 /// Which model is asked, and how.
 #[derive(Clone, Debug)]
@@ -62,7 +64,7 @@ impl RemoteEmbedder {
     }
 
     /// The vectors of texts. What the service refuses is sent again by halves, and a long text that it refuses alone by
-    /// its beginning: one that is too long for the model keeps no other from its vector.
+    /// its beginning; a short one has zeros for its vector. So none keeps another from its vector.
     async fn batch(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
         let (mut vectors, mut waiting) = (Vec::with_capacity(texts.len()), vec![texts]);
         while let Some(mut texts) = waiting.pop() {
@@ -77,10 +79,26 @@ impl RemoteEmbedder {
                     let rest = texts.split_off(texts.len() / 2);
                     waiting.extend([rest, texts]);
                 }
+                (Err(failed), [_]) if failed.refused => vectors.push(self.none(&failed).await?),
                 (Err(failed), _) => return Err(self.unavailable(&failed.reason)),
             }
         }
         Ok(vectors)
+    }
+
+    /// The vector of a text that the service refuses. A service that refuses everything says nothing of a text.
+    async fn none(&self, failed: &Failed) -> Result<Vec<f32>> {
+        let answer = self
+            .service
+            .ask("/embeddings", self.body(&[PLAIN.to_owned()]));
+        let plain = answer.await.map_err(|_| self.unavailable(&failed.reason))?;
+        let length = self.vectors(&plain, 1)?.iter().map(Vec::len).sum();
+        tracing::warn!(
+            model = self.id,
+            reason = failed.reason,
+            "the embedding service refuses a text; it has no vector"
+        );
+        Ok(vec![0.0; length])
     }
 
     fn vectors(&self, answer: &Value, count: usize) -> Result<Vec<Vec<f32>>> {
@@ -283,11 +301,22 @@ mod tests {
         assert_eq!(asked.len(), 4, "both, the one, the other, its half");
         let cut = format!("[\"{}\"]", "a".repeat(CUT_MIN_BYTES - 1));
         assert!(asked[3].contains(&cut), "{}", asked[3]);
+    }
 
-        // What is refused whatever its length ends soon.
-        let (url, asked) = service(vec![refused(); 2]);
+    #[tokio::test]
+    async fn a_refused_text_has_no_vector_and_keeps_no_other_from_its_own() {
+        let refused = || (400, json!({"error": "bad input"}));
+        let one = || (200, given(&[(0, [1.0, 0.0])]));
+        let (url, asked) = service(vec![refused(), refused(), one(), one()]);
+        let vectors = embedder(&url).embed(texts(2)).await.unwrap();
+        assert_eq!(vectors, [[0.0, 0.0], [1.0, 0.0]]);
+        let asked: Vec<String> = asked.iter().collect();
+        assert!(asked[2].contains(PLAIN), "{}", asked[2]);
+
+        // A service that refuses everything is no judge of a text.
+        let (url, asked) = service(vec![refused(); 3]);
         embedder(&url).embed(texts(2)).await.unwrap_err();
-        assert_eq!(asked.iter().count(), 2);
+        assert_eq!(asked.iter().count(), 3, "both, the one, a plain one");
     }
 
     #[tokio::test]

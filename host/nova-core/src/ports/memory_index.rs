@@ -18,7 +18,8 @@ pub trait Embedder: Send + Sync + 'static {
     fn model(&self) -> &str;
     /// Whether it answers in microseconds, so that a write may wait for it.
     fn is_local(&self) -> bool;
-    /// One vector a text, each of length 1 (or all zero where nothing of the text is known).
+    /// One vector a text, each of length 1 (or all zero where nothing of the text is known, or a provider that answers
+    /// others refuses it).
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`] when the provider does not answer.

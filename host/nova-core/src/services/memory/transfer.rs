@@ -250,8 +250,8 @@ impl MemoryService {
     /// One vector a text, in order.
     ///
     /// # Errors
-    /// [`Error::Validation`] for too many texts, or one that is too long; [`Error::Unavailable`] when the
-    /// provider does not answer.
+    /// [`Error::Validation`] for too many texts, or one that is too long or that the provider refuses;
+    /// [`Error::Unavailable`] when the provider does not answer.
     pub async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
         if !(1..=EMBED_TEXTS_MAX).contains(&texts.len()) {
             return Err(Error::field(
@@ -272,6 +272,15 @@ impl MemoryService {
                 ),
             ));
         }
-        self.ports.memory.embedder.embed(texts).await
+        let embedder = &self.ports.memory.embedder;
+        let vectors = embedder.embed(texts).await?;
+        let refused = |vector: &Vec<f32>| !embedder.is_local() && vector.iter().all(|x| *x == 0.0);
+        match vectors.iter().position(refused) {
+            Some(i) => Err(Error::field(
+                format!("input[{i}]"),
+                format!("input[{i}] is refused by the embedding service"),
+            )),
+            None => Ok(vectors),
+        }
     }
 }
