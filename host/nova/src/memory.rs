@@ -213,39 +213,20 @@ async fn once(memories: &MemoryService) -> nova_core::Result<()> {
     Ok(())
 }
 
-/// Makes the vectors that are missing, some batches of them, and says how far that is, also where the service
-/// gives none; once none is missing, removes those of models that were used before.
+/// Keeps the vectors in order for a turn, and says how far they are, also where the service gives none.
 async fn embed(memories: &MemoryService) -> nova_core::Result<()> {
-    let made = make(memories).await;
-    if matches!(made, Ok(0)) {
-        return Ok(());
+    let done = memories.embed_some(EMBED_BATCHES).await;
+    metrics::gauge!("nova_memory_embedded_share").set(memories.embedding_progress().share());
+    if let Some(now) = done?.filter(|now| !now.is_complete()) {
+        let EmbeddingProgress {
+            model,
+            memories,
+            embedded,
+            ..
+        } = now;
+        tracing::info!(model, memories, embedded, "memories get their vectors");
     }
-    let now = memories.look_at_embedding().await?;
-    metrics::gauge!("nova_memory_embedded_share").set(now.share());
-    made?;
-    if now.is_complete() {
-        while memories.drop_stale_vectors().await? > 0 {}
-        return Ok(());
-    }
-    let EmbeddingProgress {
-        model,
-        memories,
-        embedded,
-        ..
-    } = now;
-    tracing::info!(model, memories, embedded, "memories get their vectors");
     Ok(())
-}
-
-async fn make(memories: &MemoryService) -> nova_core::Result<u64> {
-    let mut made = 0;
-    for _ in 0..EMBED_BATCHES {
-        match memories.embed_missing().await? {
-            0 => break,
-            count => made += count,
-        }
-    }
-    Ok(made)
 }
 
 /// Asks the summarizer about what was consolidated, again and again; waits for as long as `pause` after it was asked in

@@ -46,10 +46,11 @@ pub(super) fn exists(tx: &Tx<'_, '_>, id: MemoryId) -> Result<bool> {
 }
 
 pub(super) fn delete_other_vectors(tx: &Tx<'_, '_>, model: &str, limit: usize) -> Result<u64> {
-    // Both ranges beside the present model's, so that its own entries are not read.
+    // The ranges beside both models', so that their own entries are not read.
     let text = "DELETE FROM memory_vectors WHERE rowid IN ( \
-                SELECT rowid FROM memory_vectors WHERE model < ?1 AND model <> ?2 \
-                UNION ALL SELECT rowid FROM memory_vectors WHERE model > ?1 AND model <> ?2 LIMIT ?3)";
+                SELECT rowid FROM memory_vectors WHERE model < min(?1, ?2) \
+                UNION ALL SELECT rowid FROM memory_vectors WHERE model > min(?1, ?2) AND model < max(?1, ?2) \
+                UNION ALL SELECT rowid FROM memory_vectors WHERE model > max(?1, ?2) LIMIT ?3)";
     let params = params![model, CLIENT_MODEL, int(limit as u64)?];
     Ok(tx.run(text, params)? as u64)
 }

@@ -124,7 +124,7 @@ impl MemoryService {
     ///
     /// # Errors
     /// As the provider's and the datastore's.
-    pub async fn embed_missing(&self) -> Result<u64> {
+    pub(in crate::services) async fn embed_missing(&self) -> Result<u64> {
         let embedder = &self.ports.memory.embedder;
         let model = embedder.model().to_owned();
         let (of, from) = (model.clone(), self.embedded_to.load(Ordering::Acquire));
@@ -174,6 +174,37 @@ impl MemoryService {
         Ok(count)
     }
 
+    /// One turn of the background: makes vectors that are missing, so many batches of them; once none is missing, removes
+    /// those of models that serve no more, also what a restart left of them. Gives how far that is, none where
+    /// there was nothing to do. [`MemoryService::embedding_progress`] says it also where the provider gives none.
+    ///
+    /// # Errors
+    /// As the provider's and the datastore's.
+    pub async fn embed_some(&self, batches: usize) -> Result<Option<EmbeddingProgress>> {
+        let made = self.make(batches).await;
+        if matches!(made, Ok(0)) && self.swept.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        let progress = self.look_at_embedding().await?;
+        made?;
+        if progress.is_complete() {
+            while self.drop_stale_vectors().await? > 0 {}
+            self.swept.store(true, Ordering::Release);
+        }
+        Ok(Some(progress))
+    }
+
+    async fn make(&self, batches: usize) -> Result<u64> {
+        let mut made = 0;
+        for _ in 0..batches {
+            match self.embed_missing().await? {
+                0 => break,
+                count => made += count,
+            }
+        }
+        Ok(made)
+    }
+
     /// How far the present model's vectors are, as [`MemoryService::look_at_embedding`] last found.
     pub fn embedding_progress(&self) -> EmbeddingProgress {
         self.progress.lock().clone()
@@ -217,7 +248,7 @@ impl MemoryService {
     ///
     /// # Errors
     /// As the datastore's.
-    pub async fn drop_stale_vectors(&self) -> Result<u64> {
+    async fn drop_stale_vectors(&self) -> Result<u64> {
         if !self.look_at_embedding().await?.is_complete() {
             return Ok(0);
         }

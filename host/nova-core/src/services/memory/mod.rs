@@ -17,7 +17,7 @@ mod upkeep;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 
 use parking_lot::Mutex;
 
@@ -99,6 +99,8 @@ pub struct MemoryService {
     touched: Mutex<HashMap<(Domain, MemoryId), u64>>,
     /// Every record up to this position has a vector of the present model.
     embedded_to: AtomicI64,
+    /// No vector of a model that serves no more is left.
+    swept: AtomicBool,
     /// How far the present model's vectors were when the background looked.
     progress: Mutex<EmbeddingProgress>,
     /// How far the datastore's words were when the background looked.
@@ -112,6 +114,7 @@ impl MemoryService {
         Self {
             ports,
             embedded_to: AtomicI64::new(0),
+            swept: AtomicBool::new(false),
             touched: Mutex::default(),
             progress: Mutex::default(),
             words: Mutex::default(),
