@@ -3,17 +3,22 @@
 //! Model2Vec's format (Minish Lab, 2024); a model is bundled, see `model/NOTICE`. Tens of microseconds a
 //! text, so that a write can wait for its vector.
 
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use async_trait::async_trait;
 use model2vec_rs::model::StaticModel;
 use nova_core::ports::Embedder;
 use nova_core::{Error, Result};
+use sha2::{Digest, Sha256};
 
 const TOKENIZER: &[u8] = include_bytes!("../model/tokenizer.json");
 const MODEL: &[u8] = include_bytes!("../model/model.safetensors");
 const CONFIG: &[u8] = include_bytes!("../model/config.json");
 
+/// What a model's folder holds.
+const FILES: [&str; 3] = ["tokenizer.json", "model.safetensors", "config.json"];
 /// The bundled model's id.
 pub(crate) const BUNDLED: &str = "nova-static-256";
 /// Tokens of a text that are looked at.
@@ -48,18 +53,20 @@ impl StaticEmbedder {
         })
     }
 
-    /// A Model2Vec folder: `tokenizer.json`, `model.safetensors`, `config.json`. The folder's name is
-    /// the model's id.
+    /// A Model2Vec folder: `tokenizer.json`, `model.safetensors`, `config.json`. The model's id is the folder's name with
+    /// the beginning of a hash of these files: another model may come in a folder of that name, or in this one.
     ///
     /// # Errors
     /// When a file is missing or is not what it should be.
     pub fn folder(path: &Path) -> Result<Self, ModelError> {
         let shown = path.display().to_string();
         let model = StaticModel::from_pretrained(path, None, None, None);
+        let model = model.map_err(|error| bad(&shown, &error))?;
+        let hash = hash(path).map_err(|error| bad(&shown, &error))?;
         let name = path.file_name().map(|name| name.to_string_lossy());
         Ok(Self {
-            id: name.map_or_else(|| shown.clone(), std::borrow::Cow::into_owned),
-            model: model.map_err(|error| bad(&shown, &error))?,
+            id: format!("{}-{hash:08x}", name.as_deref().unwrap_or(&shown)),
+            model,
         })
     }
 
@@ -67,6 +74,25 @@ impl StaticEmbedder {
     pub fn dimensions(&self) -> usize {
         self.model.dim()
     }
+}
+
+/// The first four bytes of the hash of a model's files.
+fn hash(folder: &Path) -> io::Result<u32> {
+    let mut hash = Sha256::new();
+    for name in FILES {
+        let mut file = BufReader::with_capacity(1 << 20, File::open(folder.join(name))?);
+        loop {
+            let part = file.fill_buf()?;
+            let length = part.len();
+            if length == 0 {
+                break;
+            }
+            hash.update(part);
+            file.consume(length);
+        }
+    }
+    let [a, b, c, d, ..]: [u8; 32] = hash.finalize().into();
+    Ok(u32::from_be_bytes([a, b, c, d]))
 }
 
 fn bad(name: &str, error: &impl std::fmt::Display) -> ModelError {
@@ -139,6 +165,26 @@ mod tests {
             vectors[3].iter().all(|x| *x == 0.0),
             "no text, no direction"
         );
+    }
+
+    #[test]
+    fn models_in_folders_of_one_name_are_told_apart() {
+        let root = std::env::temp_dir().join(format!("nova-models-{}", std::process::id()));
+        let made = |place: &str, config: &[u8]| {
+            let folder = root.join(place).join("model");
+            std::fs::create_dir_all(&folder).unwrap();
+            for (name, bytes) in FILES.into_iter().zip([TOKENIZER, MODEL, config]) {
+                std::fs::write(folder.join(name), bytes).unwrap();
+            }
+            StaticEmbedder::folder(&folder).unwrap().id
+        };
+        let changed = [CONFIG, b" "].concat();
+        let (one, same, other) = (made("a", CONFIG), made("b", CONFIG), made("c", &changed));
+        std::fs::remove_dir_all(&root).unwrap();
+        assert_eq!(one, same, "wherever it is");
+        assert_ne!(one, other);
+        assert!(one.starts_with("model-"), "{one}");
+        assert_eq!(StaticEmbedder::bundled().unwrap().id, "nova-static-256");
     }
 
     #[test]
