@@ -40,5 +40,5 @@ def test_items_survive_the_way_there_and_back() -> None:
 def test_episodes_are_found_in_either_kind_of_file() -> None:
     theirs = {"episodic_memory": {"memory": [1], "episodic_buffer": [2]}}
     assert episodes(theirs) == [1, 2]
-    assert episodes({"nova_memory": {"episodic": [3]}}) == [3]
+    assert episodes({"nova_memory": {"episodic": [3, {"content": "x", "nova": {}}]}}) == [3, {"content": "x"}]
     assert episodes({"persona": {}}) == []

@@ -71,8 +71,7 @@ impl From<NewMemoryBody> for NewMemory {
             metadata: body.metadata,
             embedding: body.embedding,
             ttl_s: body.ttl_s,
-            at: None,
-            identity: None,
+            ..Self::default()
         }
     }
 }

@@ -149,6 +149,15 @@ fn collect(value: &Value, out: &mut String) {
     }
 }
 
+/// What makes a memory another than one of the same content, and the same one whenever it is brought.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Identity {
+    /// Its place in a list that is imported.
+    Place(String),
+    /// The record that it was when it was exported; it gets this id where nothing has it.
+    Record(MemoryId),
+}
+
 /// A memory as a client brings it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NewMemory {
@@ -168,10 +177,12 @@ pub struct NewMemory {
     pub embedding: Option<Vec<f32>>,
     /// Seconds until it is forgotten.
     pub ttl_s: Option<f64>,
+    /// When it is forgotten (imports); in place of `ttl_s`.
+    pub expires_at: Option<Timestamp>,
     /// When it happened, where that was not now (imports).
     pub at: Option<Timestamp>,
-    /// What makes it another than one of the same content: its place in a list that is imported.
-    pub identity: Option<String>,
+    /// What it is known by, where that is not its content (imports).
+    pub identity: Option<Identity>,
 }
 
 impl Default for NewMemory {
@@ -185,6 +196,7 @@ impl Default for NewMemory {
             metadata: Map::new(),
             embedding: None,
             ttl_s: None,
+            expires_at: None,
             at: None,
             identity: None,
         }
@@ -192,6 +204,11 @@ impl Default for NewMemory {
 }
 
 impl NewMemory {
+    /// When it is forgotten, where it is stored at `now`.
+    pub(crate) fn end(&self, now: Timestamp) -> Option<Timestamp> {
+        self.expires_at.or(self.ttl_s.map(|ttl| now.plus_s(ttl)))
+    }
+
     /// Checks everything that can be checked without the datastore.
     ///
     /// # Errors

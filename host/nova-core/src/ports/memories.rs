@@ -1,5 +1,7 @@
 //! The datastore's part for memories: records, their vectors, and keyword search.
 
+use std::ops::RangeInclusive;
+
 use crate::domain::{AgentId, Domain, Memory, MemoryId, MemoryLayer, MetadataFilter, Timestamp};
 use crate::error::Result;
 
@@ -140,14 +142,14 @@ pub trait MemoryReads {
         now: Timestamp,
         page: PageRequest,
     ) -> Result<Page<Memory>>;
-    /// The newest memory with this content hash of this agent and layer, stored at `since` or later.
+    /// The newest memory with this content hash of this agent and layer, of those of this time.
     fn memory_by_content(
         &self,
         domain: &Domain,
         agent: Option<&AgentId>,
         layer: MemoryLayer,
         content_hash: &[u8; 32],
-        since: Timestamp,
+        created: RangeInclusive<Timestamp>,
     ) -> Result<Option<Memory>>;
     /// Memories that pass and have the words, each with its BM25 score (higher is better): best first, of
     /// [`Words::Groups`] oldest first; at most `limit`. Reads what is committed.

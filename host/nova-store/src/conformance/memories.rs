@@ -301,23 +301,24 @@ pub async fn episodes_wait_for_consolidation(store: &Arc<dyn Datastore>) {
     assert_eq!(waiting[0].memory.text(), "b");
 }
 
-/// The same content is found by its hash, of the same agent and layer, since a time.
+/// The same content is found by its hash, of the same agent and layer, in a span of time.
 pub async fn the_same_content_is_known(store: &Arc<dyn Datastore>) {
     let a = memory("d", "a", json!({}));
     add(store, std::slice::from_ref(&a)).await;
     let hash = hash(&a);
-    let ask = |agent: Option<&'static str>, since: i64| {
+    let ask = |agent: Option<&'static str>, from: i64, to: i64| {
         read(store, move |tx| {
             let agent: Option<AgentId> = agent.map(|a| a.parse().unwrap());
-            let since = Timestamp::from_millis(since);
+            let created = Timestamp::from_millis(from)..=Timestamp::from_millis(to);
             let (home, layer) = (samples::domain("d"), MemoryLayer::Episodic);
-            tx.memory_by_content(&home, agent.as_ref(), layer, &hash, since)
+            tx.memory_by_content(&home, agent.as_ref(), layer, &hash, created)
         })
     };
-    assert_eq!(ask(Some("ann"), NOW).await, Some(a));
-    assert_eq!(ask(Some("ann"), NOW + 1).await, None);
-    assert_eq!(ask(Some("bob"), 0).await, None);
-    assert_eq!(ask(None, 0).await, None);
+    assert_eq!(ask(Some("ann"), NOW, NOW).await, Some(a));
+    assert_eq!(ask(Some("ann"), NOW + 1, i64::MAX).await, None);
+    assert_eq!(ask(Some("ann"), 0, NOW - 1).await, None);
+    assert_eq!(ask(Some("bob"), 0, NOW).await, None);
+    assert_eq!(ask(None, 0, NOW).await, None);
 }
 
 /// Memories whose time is over, and retired episodes, are found; accesses are counted.

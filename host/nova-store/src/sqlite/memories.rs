@@ -1,5 +1,7 @@
 //! Memories: records, vectors, and their words in a full-text index of the same file.
 
+use std::ops::RangeInclusive;
+
 use nova_core::ports::{MemoryFilter, MemoryUsage, MemoryVector, Page, PageRequest, StoredMemory};
 use nova_core::{AgentId, Domain, Memory, MemoryId, MemoryLayer, Result, Timestamp};
 use rusqlite::{Row, ToSql, params};
@@ -160,7 +162,7 @@ pub(super) fn list(
 }
 
 pub(super) const BY_CONTENT: &str = select!(
-    "memories WHERE content_hash = ? AND domain = ? AND agent_id IS ? AND layer = ? AND created_ms >= ? \
+    "memories WHERE content_hash = ? AND domain = ? AND agent_id IS ? AND layer = ? AND created_ms BETWEEN ? AND ? \
          ORDER BY position DESC LIMIT 1"
 );
 
@@ -170,7 +172,7 @@ pub(super) fn by_content(
     agent: Option<&AgentId>,
     layer: MemoryLayer,
     content_hash: &[u8; 32],
-    since: Timestamp,
+    created: &RangeInclusive<Timestamp>,
 ) -> Result<Option<Memory>> {
     let agent = agent.map(AgentId::as_str);
     let key = params![
@@ -178,7 +180,8 @@ pub(super) fn by_content(
         domain.as_str(),
         agent,
         layer.as_str(),
-        since.millis()
+        created.start().millis(),
+        created.end().millis()
     ];
     tx.one(BY_CONTENT, key, from_row)
 }

@@ -1,5 +1,7 @@
 //! The traits of memories, each method handed to the file of its record.
 
+use std::ops::RangeInclusive;
+
 use nova_core::ports::{
     MemoryFilter, MemoryPart, MemoryReads, MemoryUsage, MemoryVector, MemoryWrites, Page,
     PageRequest, PendingEpisodes, StoredMemory, Words, WordsProgress,
@@ -31,9 +33,9 @@ impl MemoryReads for Tx<'_, '_> {
         agent: Option<&AgentId>,
         layer: MemoryLayer,
         content_hash: &[u8; 32],
-        since: Timestamp,
+        created: RangeInclusive<Timestamp>,
     ) -> Result<Option<Memory>> {
-        memories::by_content(self, domain, agent, layer, content_hash, since)
+        memories::by_content(self, domain, agent, layer, content_hash, &created)
     }
     fn keyword_search(
         &self,

@@ -80,7 +80,7 @@ def episodes(spec: dict[str, Any]) -> list[Any]:
     found: list[Any] = []
     own = spec.get("nova_memory")
     if isinstance(own, dict):
-        found.extend(own.get("episodic") or [])
+        found.extend(_bare(item) for item in own.get("episodic") or [])
     theirs = spec.get("episodic_memory")
     if isinstance(theirs, list):
         found.extend(theirs)
@@ -88,6 +88,11 @@ def episodes(spec: dict[str, Any]) -> list[Any]:
         for key in ("memory", "episodic_buffer"):
             found.extend(theirs.get(key) or [])
     return found
+
+
+def _bare(item: Any) -> Any:
+    """An item without what Nova alone knows of it."""
+    return {k: v for k, v in item.items() if k != "nova"} if isinstance(item, dict) else item
 
 
 def _offline_tokens() -> None:

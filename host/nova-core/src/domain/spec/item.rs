@@ -1,13 +1,15 @@
 //! Memory items of a specification, to and from memories.
 //!
 //! An item is `{"role", "content", "type", "simulation_timestamp"}`; what it says beside its content is
-//! kept in the memory's context, so that it is written again as it was.
+//! kept in the memory's context, so that it is written again as it was. In a file made by Nova it says under [`RECORD`] what
+//! else is known of the memory, so that it comes back as it went.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::MEMORIES;
-use crate::domain::memory::searchable_text;
-use crate::domain::{AgentId, Memory, MemoryLayer, NewMemory, Timestamp};
+use crate::domain::memory::{Identity, searchable_text};
+use crate::domain::{AgentId, Memory, MemoryId, MemoryLayer, NewMemory, Timestamp};
 use crate::error::{Error, Result};
 
 /// Items of one specification at most.
@@ -16,6 +18,23 @@ pub const ITEMS_MAX: usize = 10_000;
 const ITEM: &str = "tinytroupe";
 /// Value of the metadata's `source`.
 const SOURCE: &str = "tinytroupe";
+
+/// Key of an item of Nova's own lists for what TinyTroupe has no place for.
+const RECORD: &str = "nova";
+
+/// See [`RECORD`].
+#[derive(Serialize, Deserialize)]
+struct Record {
+    memory_id: MemoryId,
+    importance: f64,
+    metadata: Map<String, Value>,
+    /// None = the item's other fields are all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    context: Option<Map<String, Value>>,
+    created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+}
 
 /// What a specification remembers.
 #[derive(Debug, Default)]
@@ -57,6 +76,7 @@ pub fn memories(field: &str, spec: &Map<String, Value>, agent: &AgentId) -> Resu
     let mut found = SpecMemories::default();
     for (layer, place, name) in places {
         let Some(place) = place else { continue };
+        let is_own = name.starts_with(MEMORIES);
         for (list, path) in lists(place, &format!("{field}.{name}")) {
             for (i, item) in list.iter().enumerate() {
                 if found.memories.len() >= ITEMS_MAX {
@@ -65,7 +85,7 @@ pub fn memories(field: &str, spec: &Map<String, Value>, agent: &AgentId) -> Resu
                         format!("a specification may have at most {ITEMS_MAX} memories"),
                     ));
                 }
-                match memory(&format!("{path}[{i}]"), item, layer, agent, i)? {
+                match memory(&format!("{path}[{i}]"), item, layer, is_own, agent, i)? {
                     Some(memory) => found.memories.push(memory),
                     None => found.skipped += 1,
                 }
@@ -94,11 +114,12 @@ fn memory(
     path: &str,
     item: &Value,
     layer: MemoryLayer,
+    is_own: bool,
     agent: &AgentId,
     index: usize,
 ) -> Result<Option<NewMemory>> {
     // TinyTroupe also stores bare values.
-    let (content, rest) = match item {
+    let (content, mut rest) = match item {
         Value::Object(map) => {
             let mut rest = map.clone();
             let content = rest.remove("content").ok_or_else(|| {
@@ -110,6 +131,13 @@ fn memory(
             (content, rest)
         }
         other => (other.clone(), Map::new()),
+    };
+    let record = match is_own.then(|| rest.remove(RECORD)).flatten() {
+        None => None,
+        Some(record) => Some(Record::deserialize(record).map_err(|error| {
+            let field = format!("{path}.{RECORD}");
+            Error::field(&field, format!("{field}: {error}"))
+        })?),
     };
     let content = match content {
         content @ (Value::String(_) | Value::Object(_)) => content,
@@ -125,17 +153,25 @@ fn memory(
         metadata.insert("item_type".to_owned(), json!(kind));
     }
     // The same words at two places of a life are two memories; the same place again is the same one.
-    let identity = format!("{layer}[{index}] {}", Value::Object(rest.clone()));
-    let memory = NewMemory {
+    let place = format!("{layer}[{index}] {}", Value::Object(rest.clone()));
+    let mut memory = NewMemory {
         content,
         layer,
         agent_id: Some(agent.clone()),
         context: Map::from_iter([(ITEM.to_owned(), Value::Object(rest))]),
         metadata,
         at,
-        identity: Some(identity),
+        identity: Some(Identity::Place(place)),
         ..NewMemory::default()
     };
+    if let Some(record) = record {
+        memory.importance = record.importance;
+        memory.metadata = record.metadata;
+        memory.context = record.context.unwrap_or(memory.context);
+        memory.at = Some(record.created_at);
+        memory.expires_at = record.expires_at;
+        memory.identity = Some(Identity::Record(record.memory_id));
+    }
     memory.check().map_err(|error| match error {
         Error::Validation { message, .. } => Error::field(path, format!("{path}: {message}")),
         other => other,
@@ -149,7 +185,7 @@ fn time(text: &str) -> Option<Timestamp> {
     text.parse().or_else(|_| format!("{text}Z").parse()).ok()
 }
 
-/// A memory as an item: as it was where it came from one, else as TinyTroupe would have written it.
+/// A memory as an item of Nova's own lists: as it was where it came from one, else as TinyTroupe would have written it.
 pub fn item(memory: &Memory) -> Value {
     let kept = memory.context.get(ITEM).and_then(Value::as_object);
     let mut item = kept.cloned().unwrap_or_else(|| {
@@ -170,7 +206,16 @@ pub fn item(memory: &Memory) -> Value {
         }
         _ => memory.content.clone(),
     };
+    let record = Record {
+        memory_id: memory.memory_id,
+        importance: memory.importance,
+        metadata: memory.metadata.clone(),
+        context: (kept.is_none() || memory.context.len() > 1).then(|| memory.context.clone()),
+        created_at: memory.created_at,
+        expires_at: memory.expires_at,
+    };
     item.insert("content".to_owned(), content);
+    item.insert(RECORD.to_owned(), json!(record));
     Value::Object(item)
 }
 
@@ -206,6 +251,28 @@ mod tests {
         assert_eq!(first.at.unwrap().to_string(), "2024-07-10T07:00:00.000Z");
         assert_eq!(found.memories[2].layer, MemoryLayer::Semantic);
         assert_eq!(found.memories[3].content, json!("it rains"));
+    }
+
+    #[test]
+    fn what_nova_knows_of_a_memory_is_read_in_its_own_lists_alone() {
+        let record = json!({"memory_id": MemoryId::generate(), "importance": 0.9, "metadata": {"a": 1}, "context": {},
+            "created_at": "2024-07-10T07:00:00Z"});
+        let item = json!({"content": "it rains", "nova": record});
+        let own = read(json!({"nova_memory": {"episodic": [item]}})).unwrap();
+        let own = &own.memories[0];
+        assert_eq!((own.importance, own.context.len()), (0.9, 0));
+        let theirs = read(json!({"episodic_memory": [item]})).unwrap();
+        let theirs = &theirs.memories[0];
+        assert_eq!(
+            (theirs.importance, &theirs.context[ITEM]["nova"]),
+            (0.5, &record)
+        );
+        let bad = json!({"content": "it rains", "nova": {"importance": 1}});
+        let error = read(json!({"nova_memory": {"semantic": [bad]}})).unwrap_err();
+        assert_eq!(
+            error.details()["field"],
+            "spec.nova_memory.semantic[0].nova"
+        );
     }
 
     #[test]

@@ -207,10 +207,8 @@ impl<'a> Batch<'a> {
             agent_id: said.agent_id.clone(),
             context: said.context.clone(),
             metadata: said.metadata.clone(),
-            embedding: None,
-            ttl_s: None,
             at: Some(said.created_at),
-            identity: None,
+            ..NewMemory::default()
         };
         let hash = super::store::content_hash(&new);
         let mut knowledge = super::store::record(self.domain.clone(), new, self.now);

@@ -6,7 +6,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{MemoryConfig, MemoryService, Remembered};
-use crate::domain::memory::searchable_text;
+use crate::domain::memory::{Identity, searchable_text};
 use crate::domain::{Domain, Memory, MemoryId, NewMemory, Timestamp};
 use crate::error::{Error, Result};
 use crate::ports::{CLIENT_MODEL, MemoryUsage, MemoryVector, WriteTx};
@@ -143,16 +143,7 @@ fn keep(
         hash,
         mut vectors,
     } = prepared;
-    // What an import tells apart by its place is the same one however long ago it was imported.
-    let is_placed = new.identity.is_some();
-    let since = match is_placed {
-        true => Timestamp::from_millis(0),
-        false => now.plus_s(-config.same_within_s),
-    };
-    let agent = new.agent_id.as_ref();
-    let same = tx.memory_by_content(domain, agent, new.layer, &hash, since)?;
-    let same = same.filter(|m| is_same(m, now) || is_placed && !m.is_over(now));
-    if let Some(mut memory) = same {
+    if let Some(mut memory) = there(tx, now, config, domain, &new, &hash)? {
         repeat(&mut memory, &new, now);
         tx.update_memory(&memory)?;
         vectors.retain(|vector| vector.model == CLIENT_MODEL);
@@ -165,7 +156,12 @@ fn keep(
             vectors,
         });
     }
-    let memory = record(domain.clone(), new, now);
+    let was = match new.identity {
+        Some(Identity::Record(id)) if !tx.memory_exists(id)? => Some(id),
+        _ => None,
+    };
+    let mut memory = record(domain.clone(), new, now);
+    memory.memory_id = was.unwrap_or(memory.memory_id);
     check_quota(&tx.memory_usage(domain)?, config, memory.size_bytes())?;
     tx.insert_memory(&memory, &hash)?;
     for vector in &vectors {
@@ -178,13 +174,42 @@ fn keep(
     })
 }
 
+/// The record that a memory is already.
+fn there(
+    tx: &dyn WriteTx,
+    now: Timestamp,
+    config: &MemoryConfig,
+    domain: &Domain,
+    new: &NewMemory,
+    hash: &[u8; 32],
+) -> Result<Option<Memory>> {
+    let agent = new.agent_id.as_ref();
+    if let Some(Identity::Record(id)) = new.identity
+        && let Some(memory) = tx.memory(domain, id)?
+        && memory.agent_id.as_ref() == agent
+        && memory.content == new.content
+        && !memory.is_over(now)
+    {
+        return Ok(Some(memory));
+    }
+    // What an import knows by more than its content is the same one however long ago it was imported.
+    let is_known = new.identity.is_some();
+    let from = match is_known {
+        true => Timestamp::from_millis(0),
+        false => now.plus_s(-config.same_within_s),
+    };
+    let created = from..=Timestamp::from_millis(i64::MAX);
+    let same = tx.memory_by_content(domain, agent, new.layer, hash, created)?;
+    Ok(same.filter(|m| is_same(m, now) || is_known && !m.is_over(now)))
+}
+
 /// Takes over what storing a memory again says of it.
 fn repeat(memory: &mut Memory, again: &NewMemory, now: Timestamp) {
     memory.access_count += 1;
     memory.accessed_at = Some(now);
     memory.importance = memory.importance.max(again.importance);
     if let Some(end) = memory.expires_at {
-        memory.expires_at = again.ttl_s.map(|ttl| end.max(now.plus_s(ttl)));
+        memory.expires_at = again.end(now).map(|other| end.max(other));
         if memory.expires_at.is_none() {
             // Consolidation passed over what was to be forgotten.
             memory.consolidated_at = None;
@@ -200,6 +225,7 @@ pub(super) fn is_same(memory: &Memory, now: Timestamp) -> bool {
 
 pub(super) fn record(domain: Domain, new: NewMemory, now: Timestamp) -> Memory {
     let created_at = new.at.filter(|at| *at <= now).unwrap_or(now);
+    let expires_at = new.end(now);
     Memory {
         memory_id: MemoryId::generate(),
         domain,
@@ -218,7 +244,7 @@ pub(super) fn record(domain: Domain, new: NewMemory, now: Timestamp) -> Memory {
         accessed_at: None,
         created_at,
         consolidated_at: None,
-        expires_at: new.ttl_s.map(|ttl| now.plus_s(ttl)),
+        expires_at,
         summarized_by: None,
     }
 }
@@ -228,11 +254,11 @@ pub(super) fn content_hash(new: &NewMemory) -> [u8; 32] {
     // A map's keys are sorted, so that equal objects have equal texts.
     let mut hash = Sha256::new().chain_update(new.content.to_string());
     let described = !(new.context.is_empty() && new.metadata.is_empty());
-    if let Some(identity) = &new.identity {
-        hash.update("\0");
-        hash.update(identity);
-    } else if described {
-        hash.update(json!(["", new.context, new.metadata]).to_string());
+    match &new.identity {
+        Some(Identity::Place(place)) => hash.update(format!("\0{place}")),
+        Some(Identity::Record(id)) => hash.update(format!("\0{id}")),
+        None if described => hash.update(json!(["", new.context, new.metadata]).to_string()),
+        None => {}
     }
     hash.finalize().into()
 }

@@ -219,10 +219,14 @@ fn take(
             displaced = tx.delete_memory(domain, memory.memory_id)?;
         }
     } else {
-        let since = now.plus_s(-config.same_within_s);
+        // Around its own time: an import that is taken up again may bring what happened long ago.
+        let (at, within_s) = (memory.created_at, config.same_within_s);
+        let created = at.plus_s(-within_s)..=at.plus_s(within_s);
         let agent = memory.agent_id.as_ref();
-        let same = tx.memory_by_content(domain, agent, memory.layer, &hash, since)?;
-        if same.is_some_and(|same| is_same(&same, now)) {
+        let same = tx.memory_by_content(domain, agent, memory.layer, &hash, created)?;
+        let has_ended_alike =
+            |same: &Memory| memory.valid_to.is_some() && same.valid_to == memory.valid_to;
+        if same.is_some_and(|same| is_same(&same, now) || has_ended_alike(&same)) {
             return Ok(None);
         }
         memory.memory_id = MemoryId(Uuid::now_v7());

@@ -1,6 +1,7 @@
 //! Memories of the datastore in memory: every question is answered by looking at all of them.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::datastore::State;
 use crate::domain::{AgentId, Domain, Memory, MemoryId, MemoryLayer, Timestamp};
@@ -88,14 +89,14 @@ impl MemoryReads for State {
         agent: Option<&AgentId>,
         layer: MemoryLayer,
         content_hash: &[u8; 32],
-        since: Timestamp,
+        created: RangeInclusive<Timestamp>,
     ) -> Result<Option<Memory>> {
         let same = |r: &MemoryRow| {
             r.memory.domain == *domain
                 && r.memory.agent_id.as_ref() == agent
                 && r.memory.layer == layer
                 && r.content_hash == *content_hash
-                && r.memory.created_at >= since
+                && created.contains(&r.memory.created_at)
         };
         Ok(self.memories.all(same).pop().map(|r| r.memory))
     }

@@ -6,6 +6,7 @@ use super::memories::{home, layer, said, store};
 use super::*;
 use crate::domain::{Memory, MemoryLayer, NewMemory};
 use crate::ports::{CLIENT_MODEL, MemoryPart, MemoryVector};
+use crate::services::MemoryRecordIn;
 
 fn for_s(ttl_s: f64) -> NewMemory {
     NewMemory {
@@ -110,4 +111,35 @@ async fn the_same_words_of_different_facts_stay_apart() {
     let memories = &bench.services.memories;
     let done = memories.consolidate_due().await.unwrap();
     assert_eq!((done.promoted, done.merged, done.reinforced), (2, 0, 0));
+}
+
+/// An import that broke off is taken up again from its beginning, whenever it was that its memories were made.
+#[tokio::test]
+async fn an_import_without_ids_stores_what_is_old_once() {
+    let bench = Bench::default();
+    let memories = &bench.services.memories;
+    let now = store(&bench, said("it rains")).await;
+    let brought = |days: f64, ended: bool| {
+        let at = now.created_at.plus_s(-86_400.0 * days);
+        MemoryRecordIn {
+            memory: Memory {
+                created_at: at,
+                valid_to: ended.then_some(at),
+                ..now.clone()
+            },
+            has_id: false,
+            embedding: None,
+        }
+    };
+    let records = vec![
+        brought(1000.0, false),
+        brought(2000.0, true),
+        brought(3000.0, false),
+    ];
+    for counts in [(3, 0), (0, 3)] {
+        let done = memories.import(&home(), records.clone()).await.unwrap();
+        assert_eq!((done.imported, done.known), counts);
+    }
+    let near = memories.import(&home(), vec![brought(0.5, false)]).await;
+    assert_eq!(near.unwrap().known, 1);
 }
