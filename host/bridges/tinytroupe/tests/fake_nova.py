@@ -21,6 +21,8 @@ class FakeNova:
         self.calls: list[str] = []
         self.cancelled = False
         self.lost = False
+        #: What storing a memory is answered with, in place of storing it.
+        self.refusals: list[int] = []
         self.on_end: Callable[[], None] = lambda: None
 
     def client(self, **options: Any) -> NovaClient:
@@ -56,6 +58,12 @@ class FakeNova:
             self.done[task_id] = (verb, body)
             self.on_end()
             return _ok({})
+        if path.endswith("/export"):
+            assert request.url.params["memories"] == "false"
+            return _ok({"type": "TinyPerson", "persona": {"name": path.split("/")[-2]}})
+        if path.endswith("/memory/store") and self.refusals:
+            error = {"code": "X", "message": "not now", "details": {}}
+            return httpx.Response(self.refusals.pop(0), json={"error": error})
         if path.endswith("/memory/store"):
             self.memories.append(body)
             return _ok({"memory_id": str(len(self.memories))})

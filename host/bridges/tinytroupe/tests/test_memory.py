@@ -24,6 +24,8 @@ def test_knowledge_goes_to_nova_and_is_recalled(library: Library) -> None:
     kept = memory.retrieve_all(item_type="consolidated")
     assert [k["content"] for k in kept] == ["Tides follow the moon"]
     assert kept[0]["simulation_timestamp"] == "2024-01-01T00:00:00"
+    nova.memories[1]["valid_to"] = "2024-02-01T00:00:00.000Z"
+    assert len(memory.retrieve_all()) == 1, "what holds no more is left out"
 
 
 def test_items_survive_the_way_there_and_back() -> None:
@@ -33,6 +35,8 @@ def test_items_survive_the_way_there_and_back() -> None:
     assert record["metadata"] == {"source": "tinytroupe", "item_type": "stimulus", "task_id": "t"}
     back = item_of({**record, "created_at": "2024-01-01T00:00:00.000Z"})
     assert {k: back[k] for k in item} == item
+    bare = record_of({"type": "action", "content": 3}, "ann", "episodic")
+    assert bare is not None and item_of(bare)["content"] == 3
     assert record_of({"content": {"a": [True, None, ""]}}, "ann", "episodic") is None
     assert record_of(["a", "b"], "ann", "episodic") is not None
 

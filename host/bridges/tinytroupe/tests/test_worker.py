@@ -48,6 +48,18 @@ def test_work_is_done_and_remembered(library: Library, model: FakeOpenAI) -> Non
     assert first["context"]["tinytroupe"]["role"] == "user"
 
 
+def test_memories_that_nova_cannot_take_are_sent_later(library: Library, model: FakeOpenAI) -> None:
+    nova = FakeNova()
+    bridge = Bridge(nova.client(patience_s=0), library, OPTIONS)
+    bridge.host_file(spec("Ann"))
+    nova.refusals = [503, 429, 503]
+    nova.give("t1", prompt="What is a tide?")
+    nova.give("t2", prompt="What is a reef?")
+    work(bridge, nova, 2)
+    told = [m["metadata"]["task_id"] for m in nova.memories]
+    assert told == ["t1"] * 3 + ["t2"] * 3, "in their order"
+
+
 def test_failures_say_whether_another_attempt_may_help(library: Library, model: FakeOpenAI) -> None:
     for status, transient in [(503, True), (429, True), (401, False)]:
         nova = FakeNova()
@@ -140,6 +152,13 @@ def test_further_capabilities_and_registered_agents(library: Library) -> None:
     bridge = Bridge(nova.client(), library, BridgeOptions(capabilities=("talk",)))
     bridge.host_file(spec("Ann"))
     assert nova.calls.count("/api/orchestration/agents/import") == 2
+    nova.memories = [
+        {"content": "it rained", "type": "episodic", "created_at": "2024-01-01T00:00:00.000Z"},
+        {"content": "Bob is a baker", "type": "semantic"},
+    ]
+    assert bridge.host_registered("Bob") == "Bob"
+    items = bridge.hosted()["Bob"].episodic_memory.retrieve_all()
+    assert [(item["content"], item["type"]) for item in items] == [("it rained", "stimulus")]
 
 
 def test_the_library_says_how_it_is_got() -> None:

@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--lease-s", type=float, default=60.0, help="seconds of a lease; heartbeats come three times as often")
     made.add_argument("--wait-s", type=float, default=20.0, help="seconds of one wait for work")
     made.add_argument("--grace-s", type=float, default=30.0, help="seconds that running work has at the end")
+    made.add_argument("--spool", type=Path, metavar="FILE", help="keeps memories over a restart that Nova cannot take now")
     made.add_argument("--local-memory", action="store_true", help="leave the agents their own semantic memory")
     made.add_argument("--library", default="tinytroupe", help=argparse.SUPPRESS)
     return made
@@ -50,6 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         grace_s=args.grace_s,
         nova_memory=not args.local_memory,
         capabilities=tuple(args.capability),
+        spool=args.spool,
     )
     try:
         bridge = Bridge(NovaClient(args.url, key, args.domain), Library.load(args.library), options)

@@ -105,7 +105,7 @@ class NovaClient:
         return matches
 
     def memories(self, agent_id: str, layer: str, most: int = 1000) -> list[Json]:
-        """An agent's newest memories of a layer, oldest first."""
+        """An agent's newest memories of a layer, oldest first; not those whose place another took."""
         found: list[Json] = []
         cursor: str | None = None
         while len(found) < most:
@@ -113,7 +113,7 @@ class NovaClient:
             if cursor:
                 query["cursor"] = cursor
             page = self._call("GET", "/api/orchestration/memory", query=query)
-            found.extend(page["items"])
+            found.extend(memory for memory in page["items"] if memory.get("valid_to") is None)
             cursor = page["next_cursor"]
             if cursor is None:
                 break

@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 from .client import Json, NovaClient
+from .outbox import Outbox
 
 #: Key of a memory's context under which an item's other fields are kept; the daemon's exports know it.
 ITEM = "tinytroupe"
@@ -46,11 +47,15 @@ def record_of(item: Any, agent_id: str, layer: str, task: Json | None = None) ->
 
 def item_of(memory: Json) -> Json:
     """A memory as TinyTroupe would have it."""
-    item = dict(memory.get("context", {}).get(ITEM) or {})
+    kept = memory.get("context", {}).get(ITEM)
+    item = dict(kept or {})
     item.setdefault("role", "assistant")
-    item.setdefault("type", "information")
+    item.setdefault("type", "stimulus" if memory.get("type") == "episodic" else "information")
     item.setdefault("simulation_timestamp", memory.get("created_at"))
-    item["content"] = memory["content"]
+    content = memory["content"]
+    if kept is not None and isinstance(content, dict) and content.keys() == {"value"}:
+        content = content["value"]
+    item["content"] = content
     return item
 
 
@@ -59,8 +64,9 @@ def text_of(content: Any) -> str:
     return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, default=str)
 
 
-def semantic_memory(base: type, client: NovaClient, agent_id: str) -> Any:
+def semantic_memory(base: type, client: NovaClient, agent_id: str, outbox: Outbox | None = None) -> Any:
     """A semantic memory, of the library's own class, that lives in Nova."""
+    outbox = outbox or Outbox(client)
 
     class NovaSemanticMemory(base):  # type: ignore[misc]
         """Stores in Nova and recalls through its search."""
@@ -68,7 +74,7 @@ def semantic_memory(base: type, client: NovaClient, agent_id: str) -> Any:
         def _store(self, value: Any) -> None:
             record = record_of(value, agent_id, "semantic")
             if record is not None:
-                client.store(record)
+                outbox.store(record)
 
         def retrieve_relevant(self, relevance_target: str, top_k: int = 20) -> list[str]:
             matches = client.search(str(relevance_target)[:4000], limit=min(top_k, 200), agent_id=agent_id)

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,7 +14,8 @@ import httpx
 from .client import Json, NovaClient
 from .errors import LeaseLost, NovaError, is_transient
 from .library import Library, Person, episodes
-from .memory import Recorder, record_of, semantic_memory
+from .memory import Recorder, item_of, record_of, semantic_memory
+from .outbox import Outbox
 from .prompt import prompt_of, result_of
 from .world import Worlds
 
@@ -31,6 +33,8 @@ class BridgeOptions:
     nova_memory: bool = True
     #: Further capabilities of every agent, beside those of its persona.
     capabilities: tuple[str, ...] = ()
+    #: Where memories that Nova cannot take are kept over a restart.
+    spool: Path | None = None
 
 
 @dataclass
@@ -63,6 +67,7 @@ class Bridge:
         self._client = client
         self._library = library
         self._options = options or BridgeOptions()
+        self._outbox = Outbox(client, self._options.spool)
         self._hosted: dict[str, Hosted] = {}
         self._worlds = Worlds(library)
         self._acting = threading.Lock()
@@ -84,14 +89,19 @@ class Bridge:
         return agent_id
 
     def host_registered(self, agent_id: str) -> str:
-        """Hosts an agent that Nova knows, with its memories."""
-        self._host(agent_id, self._client.export_agent(agent_id, memories=True))
+        """Hosts an agent that Nova knows, with its latest episodes."""
+        spec = self._client.export_agent(agent_id, memories=False)
+        # A file has room for some thousands only, and an agent may remember more.
+        latest = [item_of(memory) for memory in self._client.memories(agent_id, "episodic")]
+        self._host(agent_id, {**spec, "nova_memory": {"episodic": latest}})
         return agent_id
 
     def _host(self, agent_id: str, spec: Json) -> None:
         person = self._library.person_from(spec)
         if self._options.nova_memory:
-            person.semantic_memory = semantic_memory(self._library.semantic_memory, self._client, agent_id)
+            person.semantic_memory = semantic_memory(
+                self._library.semantic_memory, self._client, agent_id, self._outbox
+            )
         self._hosted[agent_id] = Hosted(agent_id, person, Recorder(person.episodic_memory))
         log.info("hosting %s with %d episodes", agent_id, len(episodes(spec)))
 
@@ -118,6 +128,10 @@ class Bridge:
             lease.wanted = False
             lease.over.set()
             self._give_back(lease, "the worker is shutting down", transient=True)
+        self._outbox.send()
+        if self._outbox:
+            kept = "lost" if self._options.spool is None else f"kept in {self._options.spool}"
+            log.error("%d memories that Nova could not take are %s", len(self._outbox), kept)
 
     def stop(self) -> None:
         """Takes no further work; running work may finish within the grace."""
@@ -135,6 +149,8 @@ class Bridge:
                 log.warning("%s waits for Nova: %s", hosted.agent_id, error)
                 self._stopping.wait(1.0)
                 continue
+            # Nova is there: it may take what it could not take before.
+            self._outbox.send()
             for leased in taken:
                 self._work(hosted, Lease(leased["task"], str(leased["lease_id"])))
 
@@ -185,12 +201,8 @@ class Bridge:
         for hosted in self._hosted.values():
             for item in hosted.recorder.take():
                 record = record_of(item, hosted.agent_id, "episodic", task)
-                if record is None:
-                    continue
-                try:
-                    self._client.store(record)
-                except NovaError as error:
-                    log.error("an episode of %s was refused: %s", hosted.agent_id, error)
+                if record is not None:
+                    self._outbox.store(record)
 
     def _beat(self, lease: Lease) -> None:
         pause_s = max(self._options.lease_s / 3, 0.05)
