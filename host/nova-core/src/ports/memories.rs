@@ -124,8 +124,8 @@ impl WordsProgress {
 pub enum Words<'a> {
     /// One word of the text at least.
     Any(&'a str),
-    /// All words of one group at least.
-    Groups(&'a [Vec<String>]),
+    /// All of these words.
+    All(&'a [String]),
 }
 
 /// Reads of memories.
@@ -152,7 +152,7 @@ pub trait MemoryReads {
         created: RangeInclusive<Timestamp>,
     ) -> Result<Option<Memory>>;
     /// Memories that pass and have the words, each with its BM25 score (higher is better): best first, of
-    /// [`Words::Groups`] oldest first; at most `limit`. Reads what is committed.
+    /// [`Words::All`] oldest first; at most `limit`. Reads what is committed.
     fn keyword_search(
         &self,
         domain: &Domain,

@@ -144,8 +144,8 @@ pub struct Alike<'a> {
     pub agent: Option<&'a AgentId>,
     /// that hold and are not over at this moment,
     pub now: Timestamp,
-    /// and have all words of one of these groups at least,
-    pub groups: &'a [Vec<String>],
+    /// and have all of these words,
+    pub words: &'a [String],
     /// or name this fact in their metadata.
     pub fact: Option<&'a str>,
 }

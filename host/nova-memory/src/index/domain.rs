@@ -137,7 +137,7 @@ impl DomainIndex {
     /// Records that may say what another says, oldest first, at most `limit`.
     pub(super) fn alike(&self, alike: &Alike<'_>, limit: usize) -> Vec<MemoryId> {
         let comparable = self.attributes.comparable(alike);
-        let mut found = self.words.holding(alike.groups, &comparable, limit);
+        let mut found = self.words.holding(alike.words, &comparable, limit);
         if let Some(fact) = alike.fact {
             let stating = self.attributes.stating(fact);
             found.extend(stating.filter(|d| comparable(*d)).take(limit));

@@ -145,32 +145,26 @@ impl Words {
         WordQuery::new(lists, &self.lengths, self.documents, self.length_sum)
     }
 
-    /// Documents that have all words of one of the groups at least and pass, ascending, at most `limit`.
+    /// Documents that have all of the words and pass, ascending, at most `limit`.
     pub(super) fn holding(
         &self,
-        groups: &[Vec<String>],
+        words: &[String],
         pass: impl Fn(u32) -> bool,
         limit: usize,
     ) -> Vec<u32> {
-        let mut found = Vec::new();
-        for group in groups {
-            let terms = group.iter().flat_map(|word| self.analyzer.terms(word));
-            let lists: Option<Vec<&Postings>> = terms.map(|term| self.postings(&term)).collect();
-            let Some(mut lists) = lists else { continue };
-            lists.sort_by_key(|list| list.documents.len());
-            let Some((rarest, others)) = lists.split_first() else {
-                continue;
-            };
-            let holds = |d: &&u32| {
-                let mut others = others.iter();
-                pass(**d) && others.all(|list| list.documents.binary_search(d).is_ok())
-            };
-            found.extend(rarest.documents.iter().filter(holds).take(limit));
-        }
-        found.sort_unstable();
-        found.dedup();
-        found.truncate(limit);
-        found
+        let terms = words.iter().flat_map(|word| self.analyzer.terms(word));
+        let lists: Option<Vec<&Postings>> = terms.map(|term| self.postings(&term)).collect();
+        let mut lists = lists.unwrap_or_default();
+        lists.sort_by_key(|list| list.documents.len());
+        let Some((rarest, others)) = lists.split_first() else {
+            return Vec::new();
+        };
+        let holds = |d: &u32| {
+            let mut others = others.iter();
+            pass(*d) && others.all(|list| list.documents.binary_search(d).is_ok())
+        };
+        let documents = rarest.documents.iter().copied();
+        documents.filter(holds).take(limit).collect()
     }
 
     /// Drops documents without a new number and gives the others theirs.
@@ -244,35 +238,28 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_found_whole_also_after_documents_went() {
+    fn all_words_are_found_also_after_documents_went() {
         let mut words = Words::default();
         let texts = ["red green blue", "green blue", "blue running", "red blue"];
         for (document, text) in (0..).zip(texts) {
             words.push(document, text);
         }
-        let groups = |groups: &[&[&str]]| -> Vec<Vec<String>> {
-            let owned = |group: &&[&str]| group.iter().map(|w| (*w).to_owned()).collect();
-            groups.iter().map(owned).collect()
-        };
-        let holding = |words: &Words, of: &[&[&str]]| words.holding(&groups(of), |_| true, 9);
-        assert_eq!(holding(&words, &[&["red", "blue"]]), [0, 3]);
-        assert_eq!(holding(&words, &[&["run"], &["green", "red"]]), [0, 2]);
-        assert!(holding(&words, &[&["red", "white"], &[]]).is_empty());
-        let none = words.holding(&groups(&[&["blue"]]), |d| d == 1, 9);
-        assert_eq!(
-            (
-                none,
-                words.holding(&groups(&[&["blue"]]), |_| true, 2).len()
-            ),
-            (vec![1], 2)
-        );
+        let owned = |of: &[&str]| -> Vec<String> { of.iter().map(|w| (*w).to_owned()).collect() };
+        let holding = |words: &Words, of: &[&str]| words.holding(&owned(of), |_| true, 9);
+        assert_eq!(holding(&words, &["red", "blue"]), [0, 3]);
+        assert_eq!(holding(&words, &["run"]), [2]);
+        assert!(holding(&words, &["red", "white"]).is_empty());
+        assert!(holding(&words, &[]).is_empty());
+        let blue = owned(&["blue"]);
+        assert_eq!(words.holding(&blue, |d| d == 1, 9), [1]);
+        assert_eq!(words.holding(&blue, |_| true, 2).len(), 2);
 
         words.forget(0);
         words.renumber(&[None, Some(0), Some(1), Some(2)]);
-        assert_eq!(holding(&words, &[&["red", "blue"]]), [2]);
+        assert_eq!(holding(&words, &["red", "blue"]), [2]);
         words.push(3, "red runs");
-        assert_eq!(holding(&words, &[&["red"]]), [2, 3]);
-        assert_eq!(holding(&words, &[&["running"]]), [1, 3]);
+        assert_eq!(holding(&words, &["red"]), [2, 3]);
+        assert_eq!(holding(&words, &["running"]), [1, 3]);
     }
 
     #[test]

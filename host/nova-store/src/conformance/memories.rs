@@ -133,15 +133,19 @@ pub async fn words_find_what_passes(store: &Arc<dyn Datastore>) {
     let one = found(store, "d", "dog", json!({"n": {"lt": 2}})).await;
     assert_eq!(one, ["the dog sleeps"]);
     assert!(found(store, "d", "!!", json!({})).await.is_empty());
-    let groups = [vec!["cat", "dog"], vec!["dog", "unicorn"], vec!["!"]];
-    let groups = groups.map(|g| g.into_iter().map(str::to_owned).collect::<Vec<_>>());
-    let whole = read(store, move |tx| {
-        let (home, filter) = (samples::domain("d"), MemoryFilter::default());
-        tx.keyword_search(&home, Words::Groups(&groups), &filter, now(), 10)
-    })
-    .await;
-    let texts: Vec<String> = whole.into_iter().map(|(m, _)| m.text()).collect();
-    assert_eq!(texts, ["a dog and a cat"], "all words of one group");
+    for (words, text) in [
+        (["cat", "dog"], Some("a dog and a cat")),
+        (["dog", "unicorn"], None),
+    ] {
+        let words = words.map(str::to_owned);
+        let whole = read(store, move |tx| {
+            let (home, filter) = (samples::domain("d"), MemoryFilter::default());
+            tx.keyword_search(&home, Words::All(&words), &filter, now(), 10)
+        })
+        .await;
+        let found = whole.into_iter().map(|(m, _)| m.text());
+        assert_eq!(found.collect::<Vec<_>>(), Vec::from_iter(text), "all words");
+    }
     let id = all[0].memory_id;
     let gone = write(store, move |tx| tx.delete_memory(&samples::domain("d"), id)).await;
     assert!(gone);

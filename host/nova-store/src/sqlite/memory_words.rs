@@ -12,7 +12,7 @@ use super::memories::{COLUMNS, Conditions, from_row, placed, select};
 use super::tx::Tx;
 use crate::error::StoreError;
 
-/// Words, or groups of words, of a query that are looked for; more are left out.
+/// Terms of a query that are looked for; more are left out.
 const QUERY_TERMS_MAX: usize = 64;
 
 /// Notes the analyzer of a start; what another one made is thrown away, and due to be made anew.
@@ -90,10 +90,10 @@ pub(super) fn search(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<(Memory, f64)>> {
-    // To rank is to read all that match; groups are looked for where most do not, and nobody ranks them.
+    // To rank is to read all that match; all words are looked for where most do not, and nobody ranks them.
     let (query, order) = match words {
         Words::Any(text) => (any(tx.analyzer, text), "rank"),
-        Words::Groups(groups) => (any_group(tx.analyzer, groups), "memory_words.rowid"),
+        Words::All(words) => (all(tx.analyzer, words), "memory_words.rowid"),
     };
     let Some(query) = query else {
         return Ok(Vec::new());
@@ -124,15 +124,11 @@ fn any(analyzer: Analyzer, text: &str) -> Option<String> {
     (!terms.is_empty()).then(|| terms.join(" OR "))
 }
 
-/// Groups of words as a query: all of one group must occur.
-fn any_group(analyzer: Analyzer, groups: &[Vec<String>]) -> Option<String> {
-    let groups = groups.iter().filter_map(|group| {
-        let terms = group.iter().flat_map(|word| analyzer.terms(word));
-        let terms: Vec<String> = terms.map(|t| quoted(&t)).collect();
-        (!terms.is_empty()).then(|| format!("({})", terms.join(" AND ")))
-    });
-    let groups: Vec<String> = groups.take(QUERY_TERMS_MAX).collect();
-    (!groups.is_empty()).then(|| groups.join(" OR "))
+/// Words as a query: all must occur.
+fn all(analyzer: Analyzer, words: &[String]) -> Option<String> {
+    let terms = words.iter().flat_map(|word| analyzer.terms(word));
+    let terms: Vec<String> = terms.take(QUERY_TERMS_MAX).map(|t| quoted(&t)).collect();
+    (!terms.is_empty()).then(|| terms.join(" AND "))
 }
 
 /// A term has only letters and digits.
@@ -142,6 +138,7 @@ fn quoted(term: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -156,16 +153,17 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_conjunctions() {
-        let groups = [
-            vec!["isn't".to_owned(), "OR".to_owned()],
-            vec!["?".to_owned()],
-        ];
-        let any_group = |groups: &[Vec<String>]| any_group(Analyzer::default(), groups);
+    fn all_words_are_a_conjunction() {
+        let all = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            all(Analyzer::default(), &words)
+        };
         assert_eq!(
-            any_group(&groups).as_deref(),
-            Some("(\"isn\" AND \"t\" AND \"or\")")
+            all(&["isn't", "OR", "?"]).as_deref(),
+            Some("\"isn\" AND \"t\" AND \"or\"")
         );
-        assert_eq!(any_group(&[]), None);
+        assert_eq!(all(&["?"]), None);
+        let many = vec!["word"; QUERY_TERMS_MAX + 1];
+        assert_eq!(all(&many).unwrap().matches("word").count(), QUERY_TERMS_MAX);
     }
 }

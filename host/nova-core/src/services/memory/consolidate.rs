@@ -195,21 +195,23 @@ impl MemoryService {
             let mut prepared = HashMap::with_capacity(waiting.len());
             for StoredMemory { memory, .. } in waiting {
                 let statement = Statement::of(&memory);
-                let (marks, mut groups) = (statement.marks(), statement.marks());
-                groups.extend(statement.subject().cloned());
-                let alike = |layer, groups, fact| {
+                let alike = |layer, words: &[String], fact| {
                     let agent = agent.as_ref();
                     let alike = Alike {
                         layer,
                         agent,
                         now,
-                        groups,
+                        words,
                         fact,
                     };
                     index.alike(&of, &alike, CANDIDATES + 1)
                 };
-                let knowledge = alike(MemoryLayer::Semantic, &groups, statement.fact());
-                let episodes = alike(MemoryLayer::Episodic, &marks, None);
+                let knowledge = alike(
+                    MemoryLayer::Semantic,
+                    &statement.subject(),
+                    statement.fact(),
+                );
+                let episodes = alike(MemoryLayer::Episodic, &statement.marks(), None);
                 if let (Some(knowledge), Some(mut episodes)) = (knowledge, episodes) {
                     episodes.retain(|id| *id != memory.memory_id);
                     let found = Prepared {

@@ -86,9 +86,9 @@ impl<'a> Batch<'a> {
                 self.found(MemoryLayer::Episodic, &found.episodes)?,
             ),
             None => {
+                let known = self.known(&episode.memory, &statement)?;
                 let marks = statement.marks();
-                let known = self.known(&episode.memory, &statement, &marks)?;
-                let words = Words::Groups(&marks);
+                let words = Words::All(&marks);
                 (known, self.candidates(MemoryLayer::Episodic, words, id)?)
             }
         };
@@ -141,21 +141,14 @@ impl<'a> Batch<'a> {
     }
 
     /// The agent's knowledge that says the same as an episode, or whose place it may take.
-    fn known(
-        &self,
-        episode: &Memory,
-        statement: &Statement,
-        marks: &[Vec<String>],
-    ) -> Result<Vec<Memory>> {
+    fn known(&self, episode: &Memory, statement: &Statement) -> Result<Vec<Memory>> {
         let layer = MemoryLayer::Semantic;
         if statement.fact().is_some() {
             // The fact stands in the metadata; what was said of it may be worded in any way.
             let text: String = episode.text().chars().take(1000).collect();
             return self.candidates(layer, Words::Any(&text), episode.memory_id);
         }
-        let mut groups = marks.to_vec();
-        groups.extend(statement.subject().cloned());
-        self.candidates(layer, Words::Groups(&groups), episode.memory_id)
+        self.candidates(layer, Words::All(&statement.subject()), episode.memory_id)
     }
 
     /// The agent's records of a layer that have the words.

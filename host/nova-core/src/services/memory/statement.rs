@@ -70,17 +70,17 @@ impl Statement {
         }
     }
 
-    /// Groups of words, of which whatever says the same has one whole group: all of its words.
-    pub(super) fn marks(&self) -> Vec<Vec<String>> {
+    /// The words of it: whatever says the same has them all.
+    pub(super) fn marks(&self) -> Vec<String> {
         let mut all = self.words.clone();
         all.sort_unstable();
         all.dedup();
-        vec![all]
+        all
     }
 
-    /// The words that whatever this takes the place of has in common with it; none where anything may be.
-    pub(super) fn subject(&self) -> Option<&Vec<String>> {
-        self.stem.as_ref()
+    /// The words that whatever says the same has, and whatever this takes the place of but by its fact.
+    pub(super) fn subject(&self) -> Vec<String> {
+        self.stem.clone().unwrap_or_else(|| self.marks())
     }
 
     /// The fact that it states, where its metadata names it.
@@ -274,7 +274,7 @@ mod tests {
             assert!(one.same_as(&two), "{text} / {other}");
             assert_eq!(one.marks(), two.marks());
         }
-        assert_eq!(of(json!({"door": "x", "open": true})).marks(), [["x"]]);
+        assert_eq!(of(json!({"door": "x", "open": true})).marks(), ["x"]);
     }
 
     #[test]

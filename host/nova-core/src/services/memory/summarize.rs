@@ -158,7 +158,7 @@ impl MemoryService {
                     layer: MemoryLayer::Semantic,
                     agent: agent.as_ref(),
                     now,
-                    groups: &marks,
+                    words: &marks,
                     fact: None,
                 };
                 let known = index.alike(&domain, &alike, KNOWN_MAX);
@@ -234,7 +234,7 @@ impl Candidate {
             Some(ids) => tx.memories_of(&memory.domain, ids)?,
             None => {
                 let marks = Statement::of(memory).marks();
-                let words = Words::Groups(&marks);
+                let words = Words::All(&marks);
                 let found = tx.keyword_search(&memory.domain, words, &filter, now, KNOWN_MAX)?;
                 found.into_iter().map(|(memory, _)| memory).collect()
             }

@@ -116,13 +116,13 @@ impl MemoryReads for State {
             .into_iter()
             .map(|r| {
                 let has = words(&r.memory.text());
-                let holds = |group: &Vec<String>| {
-                    let mut parts = group.iter().flat_map(|w| words(w));
-                    !group.is_empty() && parts.all(|w| has.contains(&w))
+                let holds = |all: &[String]| {
+                    let mut parts = all.iter().flat_map(|w| words(w));
+                    !all.is_empty() && parts.all(|w| has.contains(&w))
                 };
                 let score = match sought {
                     Words::Any(text) => words(text).iter().filter(|w| has.contains(w)).count(),
-                    Words::Groups(groups) => usize::from(groups.iter().any(holds)),
+                    Words::All(all) => usize::from(holds(all)),
                 };
                 (r.memory, score as f64)
             })
