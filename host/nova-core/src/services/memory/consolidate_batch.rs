@@ -8,7 +8,7 @@ use super::statement::Statement;
 use super::store::check_quota;
 use crate::domain::{AgentId, Domain, Memory, MemoryId, MemoryLayer, NewMemory, Timestamp};
 use crate::error::Result;
-use crate::ports::{MemoryFilter, MemoryVector, StoredMemory, Words, WriteTx};
+use crate::ports::{MemoryFilter, MemoryUsage, MemoryVector, StoredMemory, Words, WriteTx};
 
 /// Candidates looked at for each episode and layer.
 pub(super) const CANDIDATES: usize = 50;
@@ -39,6 +39,8 @@ pub(super) struct Batch<'a> {
     /// Whether the episodes wait for the summarizer then.
     pub(super) summarized: bool,
     prepared: &'a HashMap<MemoryId, Prepared>,
+    /// What the domain takes, once that was asked.
+    usage: Option<MemoryUsage>,
     done: Consolidation,
     /// What the index must hear of after the commit.
     changed: BTreeMap<MemoryId, Changed>,
@@ -61,6 +63,7 @@ impl<'a> Batch<'a> {
             config,
             summarized: false,
             prepared,
+            usage: None,
             done: Consolidation::default(),
             changed: BTreeMap::new(),
         }
@@ -207,8 +210,7 @@ impl<'a> Batch<'a> {
         let mut knowledge = super::store::record(self.domain.clone(), new, self.now);
         knowledge.provenance = sources.iter().copied().chain([said.memory_id]).collect();
         knowledge.occurrences = knowledge.provenance.len() as u64;
-        let usage = self.tx.memory_usage(self.domain)?;
-        if check_quota(&usage, &self.config, knowledge.size_bytes()).is_err() {
+        if !self.has_room(knowledge.size_bytes())? {
             tracing::warn!(domain = %self.domain, "the domain is full: what an episode says is not made knowledge");
             return Ok(());
         }
@@ -237,6 +239,20 @@ impl<'a> Batch<'a> {
         };
         self.changed.insert(changed.memory.memory_id, changed);
         Ok(())
+    }
+
+    /// Whether the domain has room for new knowledge of so many bytes, which is counted then.
+    fn has_room(&mut self, size: u64) -> Result<bool> {
+        let usage = match &mut self.usage {
+            Some(usage) => usage,
+            none => none.insert(self.tx.memory_usage(self.domain)?),
+        };
+        if check_quota(usage, &self.config, size).is_err() {
+            return Ok(false);
+        }
+        usage.semantic += 1;
+        usage.bytes += size;
+        Ok(true)
     }
 
     fn supersede(&mut self, mut old: Memory, at: Timestamp) -> Result<()> {
