@@ -144,8 +144,10 @@ pub struct Alike<'a> {
     pub agent: Option<&'a AgentId>,
     /// that hold and are not over at this moment,
     pub now: Timestamp,
-    /// and have all of these words,
+    /// and have all of these words (first those about as long as this text),
     pub words: &'a [String],
+    /// see `words`,
+    pub text: &'a str,
     /// or name this fact in their metadata.
     pub fact: Option<&'a str>,
 }
@@ -196,7 +198,8 @@ pub trait MemoryIndex: Send + Sync + 'static {
     fn remove(&self, domain: &Domain, id: MemoryId);
     /// The best matches, best first.
     async fn search(&self, domain: &Domain, query: IndexQuery) -> Result<Vec<Hit>>;
-    /// Records that may say what another says, oldest first, at most `limit`; none while the index is not complete.
+    /// Records that may say what another says, oldest first, at most `limit` by their words and as many by their
+    /// fact; none while the index is not complete.
     fn alike(&self, domain: &Domain, alike: &Alike<'_>, limit: usize) -> Option<Vec<MemoryId>>;
     /// How far it is.
     fn progress(&self) -> IndexProgress;

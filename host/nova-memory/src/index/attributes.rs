@@ -140,6 +140,11 @@ impl Attributes {
         }
     }
 
+    /// Whether a document is never forgotten.
+    pub(super) fn lasts(&self, document: u32) -> bool {
+        self.expires_ms[document as usize] == i64::MAX
+    }
+
     /// Documents that state this fact.
     pub(super) fn stating(&self, fact: &str) -> impl Iterator<Item = u32> {
         let values = self.metadata.get(FACT).and_then(|of| of.texts.get(fact));

@@ -134,17 +134,28 @@ impl DomainIndex {
         self.gone = 0;
     }
 
-    /// Records that may say what another says, oldest first, at most `limit`.
+    /// Records that may say what another says, oldest first, at most `limit` by their words and as many by their fact.
     pub(super) fn alike(&self, alike: &Alike<'_>, limit: usize) -> Vec<MemoryId> {
         let comparable = self.attributes.comparable(alike);
-        let mut found = self.words.holding(alike.words, &comparable, limit);
+        // What says the same is as long, whatever else has its words; and what is to be forgotten hides nothing.
+        let length = self.words.length_of(alike.text);
+        let apart = |d: &u32| {
+            let brief = !self.attributes.lasts(*d);
+            (brief, self.words.length(*d).abs_diff(length), *d)
+        };
+        let nearest = |mut found: Vec<u32>| {
+            found.sort_unstable_by_key(apart);
+            found.truncate(limit);
+            found
+        };
+        let mut found = nearest(self.words.holding(alike.words, &comparable));
         if let Some(fact) = alike.fact {
             let stating = self.attributes.stating(fact);
-            found.extend(stating.filter(|d| comparable(*d)).take(limit));
-            found.sort_unstable();
-            found.dedup();
+            found.extend(nearest(stating.filter(|d| comparable(*d)).collect()));
         }
-        let ids = found.into_iter().take(limit);
+        found.sort_unstable();
+        found.dedup();
+        let ids = found.into_iter();
         ids.map(|d| self.attributes.ids[d as usize]).collect()
     }
 

@@ -1,7 +1,9 @@
 //! The index as its port shows it.
 #![allow(clippy::unwrap_used)]
 
-use nova_core::ports::{IndexQuery, MemoryFilter, MemoryIndex, MemoryVector, Ranking, SearchMode};
+use nova_core::ports::{
+    Alike, IndexQuery, MemoryFilter, MemoryIndex, MemoryVector, Ranking, SearchMode,
+};
 use nova_core::{Domain, Memory, MemoryId, MemoryLayer, MetadataFilter, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -205,4 +207,35 @@ async fn what_changed_while_the_index_is_built_keeps_its_vectors() {
         [(changed.memory_id, 1.0), (embedded.memory_id, 0.0)],
         "the one has what was read, the other what is newer"
     );
+}
+
+/// However many others have its words.
+#[test]
+fn what_says_the_same_is_among_what_is_alike() {
+    let index = Index::default();
+    let brief = |i: i64| Memory {
+        expires_at: Some(Timestamp::from_millis(2_000_000 + i)),
+        ..memory("Ann likes tea", json!({}))
+    };
+    for i in 0..5 {
+        let longer = format!("Ann likes tea, and she likes the cup number {i}");
+        put(&index, &memory(&longer, json!({})), [1.0, 0.0]);
+        put(&index, &brief(i), [1.0, 0.0]);
+    }
+    let same = memory("ann likes TEA!", json!({}));
+    put(&index, &same, [1.0, 0.0]);
+    index.mark_complete();
+    let words = ["ann", "likes", "tea"].map(str::to_owned);
+    let alike = Alike {
+        layer: MemoryLayer::Episodic,
+        agent: None,
+        now: Timestamp::from_millis(1_000_000),
+        words: &words,
+        text: "Ann likes tea.",
+        fact: None,
+    };
+    let found = |limit| index.alike(&Domain::default(), &alike, limit).unwrap();
+    assert_eq!(found(1), [same.memory_id]);
+    assert_eq!(found(100).len(), 11);
+    assert_eq!(found(100).last(), Some(&same.memory_id), "oldest first");
 }

@@ -145,13 +145,20 @@ impl Words {
         WordQuery::new(lists, &self.lengths, self.documents, self.length_sum)
     }
 
-    /// Documents that have all of the words and pass, ascending, at most `limit`.
-    pub(super) fn holding(
-        &self,
-        words: &[String],
-        pass: impl Fn(u32) -> bool,
-        limit: usize,
-    ) -> Vec<u32> {
+    /// Terms of a document.
+    pub(super) fn length(&self, document: u32) -> u32 {
+        self.lengths[document as usize]
+    }
+
+    /// Terms of a text.
+    pub(super) fn length_of(&self, text: &str) -> u32 {
+        let mut length = 0;
+        self.analyzer.each(text, |_| length += 1);
+        length
+    }
+
+    /// Documents that have all of the words and pass, ascending.
+    pub(super) fn holding(&self, words: &[String], pass: impl Fn(u32) -> bool) -> Vec<u32> {
         let terms = words.iter().flat_map(|word| self.analyzer.terms(word));
         let lists: Option<Vec<&Postings>> = terms.map(|term| self.postings(&term)).collect();
         let mut lists = lists.unwrap_or_default();
@@ -164,7 +171,7 @@ impl Words {
             pass(*d) && others.all(|list| list.documents.binary_search(d).is_ok())
         };
         let documents = rarest.documents.iter().copied();
-        documents.filter(holds).take(limit).collect()
+        documents.filter(holds).collect()
     }
 
     /// Drops documents without a new number and gives the others theirs.
@@ -245,14 +252,18 @@ mod tests {
             words.push(document, text);
         }
         let owned = |of: &[&str]| -> Vec<String> { of.iter().map(|w| (*w).to_owned()).collect() };
-        let holding = |words: &Words, of: &[&str]| words.holding(&owned(of), |_| true, 9);
+        let holding = |words: &Words, of: &[&str]| words.holding(&owned(of), |_| true);
         assert_eq!(holding(&words, &["red", "blue"]), [0, 3]);
         assert_eq!(holding(&words, &["run"]), [2]);
         assert!(holding(&words, &["red", "white"]).is_empty());
         assert!(holding(&words, &[]).is_empty());
         let blue = owned(&["blue"]);
-        assert_eq!(words.holding(&blue, |d| d == 1, 9), [1]);
-        assert_eq!(words.holding(&blue, |_| true, 2).len(), 2);
+        assert_eq!(words.holding(&blue, |d| d == 1), [1]);
+        assert_eq!(
+            words.length_of("Blue is the blue running"),
+            words.length_of("a b c d e")
+        );
+        assert_eq!((words.length(0), words.length(1)), (3, 2));
 
         words.forget(0);
         words.renumber(&[None, Some(0), Some(1), Some(2)]);

@@ -194,7 +194,7 @@ impl MemoryService {
         let look = move || {
             let mut prepared = HashMap::with_capacity(waiting.len());
             for StoredMemory { memory, .. } in waiting {
-                let statement = Statement::of(&memory);
+                let (statement, text) = (Statement::of(&memory), memory.text());
                 let alike = |layer, words: &[String], fact| {
                     let agent = agent.as_ref();
                     let alike = Alike {
@@ -202,6 +202,7 @@ impl MemoryService {
                         agent,
                         now,
                         words,
+                        text: &text,
                         fact,
                     };
                     index.alike(&of, &alike, CANDIDATES + 1)

@@ -161,19 +161,28 @@ impl<'a> Batch<'a> {
         words: Words<'_>,
         not: MemoryId,
     ) -> Result<Vec<Memory>> {
-        let filter = MemoryFilter {
+        let mut found = self.matching(words, &self.filter(layer))?;
+        found.retain(|m| m.memory_id != not);
+        Ok(found)
+    }
+
+    fn filter(&self, layer: MemoryLayer) -> MemoryFilter {
+        MemoryFilter {
             layer: Some(layer),
             agent_id: self.agent.cloned(),
             ..MemoryFilter::default()
-        };
-        let found =
-            self.tx
-                .keyword_search(self.domain, words, &filter, self.now, CANDIDATES + 1)?;
+        }
+    }
+
+    fn matching(&self, words: Words<'_>, filter: &MemoryFilter) -> Result<Vec<Memory>> {
+        let (domain, now) = (self.domain, self.now);
+        let found = self
+            .tx
+            .keyword_search(domain, words, filter, now, CANDIDATES + 1)?;
         // An agent's statements are its own: nobody's are compared with nobody's.
+        let found = found.into_iter().map(|(memory, _)| memory);
         Ok(found
-            .into_iter()
-            .map(|(memory, _)| memory)
-            .filter(|m| m.memory_id != not && m.agent_id.as_ref() == self.agent)
+            .filter(|m| m.agent_id.as_ref() == self.agent)
             .collect())
     }
 
@@ -210,23 +219,22 @@ impl<'a> Batch<'a> {
         let mut knowledge = super::store::record(self.domain.clone(), new, self.now);
         knowledge.provenance = sources.iter().copied().chain([said.memory_id]).collect();
         knowledge.occurrences = knowledge.provenance.len() as u64;
+        // What was said earlier, and is brought only now, ended when what is known began.
+        let (later, earlier): (Vec<&Memory>, Vec<&Memory>) = known
+            .iter()
+            .filter(|old| statement.supersedes(&Statement::of(old)))
+            .partition(|old| knowledge.valid_from < old.valid_from);
+        knowledge.valid_to = later.iter().map(|old| old.valid_from).min();
+        if let Some(mut ended) = self.ended(statement, &knowledge)? {
+            ended.valid_from = ended.valid_from.min(knowledge.valid_from);
+            return self.reinforce(ended, said);
+        }
         if !self.has_room(knowledge.size_bytes())? {
             tracing::warn!(domain = %self.domain, "the domain is full: what an episode says is not made knowledge");
             return Ok(());
         }
-        for old in known {
-            if !statement.supersedes(&Statement::of(old)) {
-                continue;
-            }
-            // What was said earlier, and is brought only now, ended when what is known began.
-            if knowledge.valid_from < old.valid_from {
-                let end = knowledge
-                    .valid_to
-                    .map_or(old.valid_from, |end| end.min(old.valid_from));
-                knowledge.valid_to = Some(end);
-            } else {
-                self.supersede(old.clone(), knowledge.valid_from)?;
-            }
+        for old in earlier {
+            self.supersede(old.clone(), knowledge.valid_from)?;
         }
         self.tx.insert_memory(&knowledge, &hash)?;
         for vector in &episode.vectors {
@@ -239,6 +247,29 @@ impl<'a> Batch<'a> {
         };
         self.changed.insert(changed.memory.memory_id, changed);
         Ok(())
+    }
+
+    /// The knowledge that said the same in the time of knowledge that has ended.
+    fn ended(&self, statement: &Statement, new: &Memory) -> Result<Option<Memory>> {
+        let Some(end) = new.valid_to else {
+            return Ok(None);
+        };
+        let filter = MemoryFilter {
+            superseded: true,
+            ..self.filter(MemoryLayer::Semantic)
+        };
+        // The batch's own first: the datastore finds what was committed.
+        let own = self.changed.values().map(|changed| changed.memory.clone());
+        let found = self.matching(Words::All(&statement.marks()), &filter)?;
+        let in_its_time = |m: &Memory| {
+            m.valid_from <= end && m.valid_to.is_some_and(|until| until >= new.valid_from)
+        };
+        Ok(own
+            .filter(|m| filter.matches(m, self.now))
+            .chain(found)
+            .find(|m| {
+                in_its_time(m) && m.expires_at.is_none() && Statement::of(m).same_as(statement)
+            }))
     }
 
     /// Whether the domain has room for new knowledge of so many bytes, which is counted then.

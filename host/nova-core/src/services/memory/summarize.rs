@@ -159,6 +159,7 @@ impl MemoryService {
                     agent: agent.as_ref(),
                     now,
                     words: &marks,
+                    text: &memory.text(),
                     fact: None,
                 };
                 let known = index.alike(&domain, &alike, KNOWN_MAX);

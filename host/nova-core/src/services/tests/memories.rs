@@ -292,6 +292,19 @@ async fn an_older_episode_does_not_end_newer_knowledge() {
     let (bonn, kiel) = (of("Ann lives in Bonn"), of("Ann lives in Kiel"));
     assert_eq!((bonn.valid_from, kiel.valid_to), (earlier, None));
     assert_eq!(bonn.valid_to, Some(kiel.valid_from));
+
+    // Said again, it is known as that.
+    let again = NewMemory {
+        at: Some(earlier.plus_s(-60.0)),
+        ..important("Ann lives in Bonn!")
+    };
+    store(&bench, again).await;
+    let done = memories.consolidate_due().await.unwrap();
+    assert_eq!((done.promoted, done.reinforced), (0, 1));
+    let known = layer(&bench, MemoryLayer::Semantic).await;
+    let bonn = known.iter().find(|m| m.valid_to.is_some()).unwrap();
+    assert_eq!((known.len(), bonn.occurrences), (2, 2));
+    assert_eq!(bonn.valid_from, earlier.plus_s(-60.0));
 }
 
 #[tokio::test]
