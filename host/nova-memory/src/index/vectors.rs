@@ -13,7 +13,7 @@ const EXACT_MAX: usize = 20_000;
 /// Vectors that the bits let through to the bytes, at least.
 const RESCORED: usize = 1000;
 /// Vectors that tell the mean and the spread of all scores.
-const SAMPLE: usize = 2048;
+const SAMPLE: usize = 1024;
 /// Documents that are gone through at once, in words of 64.
 const CHUNK: usize = 64;
 /// Sums that are made side by side.
