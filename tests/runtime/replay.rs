@@ -194,6 +194,15 @@ fn the_command_reads_the_directory_beside_the_daemon(daemon: &Daemon, wanted: us
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["comparison"]["decisions"], wanted);
     assert_eq!(json["candidate"]["plugin"], "cpop");
+
+    let route =
+        json!({"strategies": {"flow-optimizer": {"default": "peft", "domains": {"lab": "heft"}}}});
+    daemon.put("/api/strategies", route).expect(200);
+    for (domain, serves) in [(&[][..], "peft"), (&["--domain", "lab"], "heft")] {
+        let json = command("cpop/cpop.wasm", &[&["--json"], domain].concat());
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["serving"]["plugin"], serves);
+    }
 }
 
 fn refusals(daemon: &Client) {

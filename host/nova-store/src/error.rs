@@ -50,6 +50,19 @@ pub enum StoreError {
         /// The newest schema of this binary.
         known: i64,
     },
+    /// An older Nova has written the file, and whoever opens it now is not to change it.
+    #[error(
+        "the datastore '{}' has schema {found}, this binary has {known}: start the daemon with it first",
+        path.display()
+    )]
+    Older {
+        /// The database file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The schema of this binary.
+        known: i64,
+    },
     /// The driver failed.
     #[error("the database failed")]
     Sqlite(#[from] rusqlite::Error),

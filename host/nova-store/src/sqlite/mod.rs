@@ -60,8 +60,8 @@ pub struct SqliteConfig {
     pub batch_max: usize,
     /// How a write begins again that finds the file locked by another process.
     pub retry: Backoff,
-    /// Makes the words of memories: those that another one made are made anew. None = they are left as they are,
-    /// for who only looks at a file.
+    /// Makes the words of memories: those that another one made are made anew. None = they are left as they are, and
+    /// so is the schema, for who only looks at a file.
     pub analyzer: Option<Analyzer>,
 }
 
@@ -96,11 +96,11 @@ impl SqliteDatastore {
     /// Opens the file, brings its schema up to date and starts the writer.
     ///
     /// # Errors
-    /// A setting out of range, a file that cannot be written, that is no Nova datastore, or
-    /// that a newer Nova has written.
+    /// A setting out of range, a file that cannot be written, that is no Nova datastore, or that a newer Nova has
+    /// written; or an older one, for who only looks.
     pub fn open(config: SqliteConfig) -> Result<Self, StoreError> {
         config.check()?;
-        let mut connection = open::writer(&config.path)?;
+        let mut connection = open::writer(&config.path, config.analyzer.is_some())?;
         if let Some(analyzer) = config.analyzer {
             memory_words::adopt(&mut connection, analyzer)?;
         }

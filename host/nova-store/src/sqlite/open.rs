@@ -19,8 +19,9 @@ pub(super) const WRITE_BUSY_WAIT: Duration = Duration::from_millis(250);
 /// Prepared statements that a connection keeps; above the number of statements in this crate.
 const STATEMENTS_KEPT: usize = 128;
 
-/// The connection that writes, with the schema up to date. Makes the file when absent.
-pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
+/// The connection that writes, with the schema up to date: brought there, or as it must be already. Makes the file
+/// when absent.
+pub(super) fn writer(path: &Path, may_migrate: bool) -> Result<Connection, StoreError> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Open {
         path: path.to_owned(),
         source,
@@ -30,7 +31,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
     }
     let setup = || -> Result<Connection, StoreError> {
         let mut connection = connect(path)?;
-        schema::check(&connection, path)?;
+        schema::check(&connection, path, may_migrate)?;
         let mode: String =
             connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
         if !mode.eq_ignore_ascii_case("wal") {

@@ -30,8 +30,12 @@ const STEPS: &[&str] = &[
     STEP_VECTORS_IN_ROWS,
 ];
 
-/// Refuses a database of another program or of a newer Nova, before anything is changed.
-pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+/// Refuses, before anything is changed, what another program or a newer Nova wrote, and what lacks forbidden steps.
+pub(super) fn check(
+    connection: &Connection,
+    path: &Path,
+    may_migrate: bool,
+) -> Result<(), StoreError> {
     let found = version(connection)?;
     let application: i64 =
         connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
@@ -45,6 +49,13 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreErr
     }
     if found > known() {
         return Err(StoreError::Newer {
+            path: path.to_owned(),
+            found,
+            known: known(),
+        });
+    }
+    if !may_migrate && (1..known()).contains(&found) {
+        return Err(StoreError::Older {
             path: path.to_owned(),
             found,
             known: known(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use nova_core::ports::{Datastore, DecisionJournal, ReplayFilter};
+use nova_core::ports::{Datastore, DatastoreExt as _, DecisionJournal, ReadCost, ReplayFilter};
 use nova_core::services::{REPLAY_DECISIONS_MAX, ReplayPlan, replay};
 use nova_core::strategy::Kind;
 use nova_core::strategy::compare::{Comparison, Contestant};
@@ -29,7 +29,7 @@ pub(crate) struct ReplayArgs {
     /// The candidate (a .wasm file); a plugin.toml beside it that names it is honoured, else it is asked with
     /// the settings and limits of the plugin that it would replace.
     file: PathBuf,
-    /// The plugin whose place it would take; else the default of its kind.
+    /// The plugin whose place it would take; else the one that serves its kind in the domain, or by default.
     #[arg(long)]
     plugin: Option<String>,
     /// Problems of the last while: a number and s, m, h or d; else all that is recorded.
@@ -99,15 +99,6 @@ async fn compare(args: &ReplayArgs, config: &Config) -> Result<Report> {
     let data = &config.data.dir;
     let bytes = std::fs::read(&args.file)
         .with_context(|| format!("cannot read {}", args.file.display()))?;
-    let kind = inspect(&bytes).kind;
-    let plugin = match (&args.plugin, kind) {
-        (Some(name), _) => name.clone(),
-        (None, Some(kind)) => default_of(config, kind).to_owned(),
-        (None, None) => bail!(
-            "{} is no strategy; nova plugin check says why",
-            args.file.display()
-        ),
-    };
     let path = data.join(JOURNAL_FILE);
     let journal = SqliteJournal::open_reading(path)
         .with_context(|| format!("no decisions are recorded in {}", data.display()))?;
@@ -122,6 +113,14 @@ async fn compare(args: &ReplayArgs, config: &Config) -> Result<Report> {
     })
     .context("cannot open the datastore")?;
     let store: Arc<dyn Datastore> = Arc::new(store);
+    let plugin = match (&args.plugin, inspect(&bytes).kind) {
+        (Some(name), _) => name.clone(),
+        (None, Some(kind)) => routed(&*store, config, kind, args.domain.as_ref()).await?,
+        (None, None) => bail!(
+            "{} is no strategy; nova plugin check says why",
+            args.file.display()
+        ),
+    };
     let arena = Arena::open(
         RuntimeConfig {
             // A few instances need no large pool.
@@ -154,12 +153,24 @@ async fn compare(args: &ReplayArgs, config: &Config) -> Result<Report> {
     })
 }
 
-fn default_of(config: &Config, kind: Kind) -> &str {
-    match kind {
+/// Whom calls of a kind go to: by the stored routes, else by the configuration.
+async fn routed(
+    store: &dyn Datastore,
+    config: &Config,
+    kind: Kind,
+    domain: Option<&Domain>,
+) -> Result<String> {
+    let routes = store.read(ReadCost::Point, |tx| tx.strategy_routes()).await;
+    let routes = routes.map_err(|error| anyhow!("{error}"))?;
+    let route = routes.into_iter().find(|stored| stored.kind == kind);
+    let mut route = route.map(|stored| stored.route).unwrap_or_default();
+    let own = domain.and_then(|domain| route.domains.remove(domain));
+    let configured = match kind {
         Kind::FlowOptimizer => &config.strategies.flow_optimizer,
         Kind::ResourceAllocator => &config.strategies.resource_allocator,
         Kind::AnalyticsProcessor => &config.strategies.analytics_processor,
-    }
+    };
+    Ok(own.or(route.default).unwrap_or_else(|| configured.clone()))
 }
 
 /// One line on a terminal that is written over; nothing elsewhere.

@@ -104,7 +104,7 @@ fn over(writer: Connection, path: &Path, retry: Backoff) -> Arc<dyn Datastore> {
 async fn a_full_disk_is_unavailable() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("nova.db");
-    let connection = open::writer(&path).unwrap();
+    let connection = open::writer(&path, true).unwrap();
     let pages: i64 = connection
         .pragma_query_value(None, "page_count", |row| row.get(0))
         .unwrap();
@@ -145,7 +145,7 @@ fn often(attempts_max: usize) -> Backoff {
 async fn a_lock_that_passes_is_waited_for() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("nova.db");
-    let connection = open::writer(&path).unwrap();
+    let connection = open::writer(&path, true).unwrap();
     connection.busy_timeout(Duration::from_millis(1)).unwrap();
     let store = over(connection, &path, often(10_000));
     let other = Connection::open(&path).unwrap();
@@ -165,7 +165,7 @@ async fn a_lock_that_passes_is_waited_for() {
 async fn a_locked_database_is_unavailable() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("nova.db");
-    let connection = open::writer(&path).unwrap();
+    let connection = open::writer(&path, true).unwrap();
     connection
         .busy_timeout(std::time::Duration::from_millis(20))
         .unwrap();

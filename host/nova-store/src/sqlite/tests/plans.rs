@@ -10,7 +10,7 @@ use super::*;
 #[test]
 fn every_list_walks_an_index() {
     let folder = TempDir::new().unwrap();
-    let connection = open::writer(&folder.path().join("nova.db")).unwrap();
+    let connection = open::writer(&folder.path().join("nova.db"), true).unwrap();
     let domain = samples::domain("d");
     let check = |text: &str, wanted: &str| {
         let mut statement = connection

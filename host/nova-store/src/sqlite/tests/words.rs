@@ -94,11 +94,27 @@ async fn who_only_looks_changes_no_words() {
         analyzer: None,
         ..config(folder.path())
     };
-    SqliteDatastore::open(looking)
+    SqliteDatastore::open(looking.clone())
         .unwrap()
         .close()
         .await
         .unwrap();
     let store = opened(folder.path(), Stemming::NONE);
     assert_eq!(found(&store, "running").await, 1);
+    store.close().await.unwrap();
+
+    // Nor does it bring the schema of an older Nova up to date, on which a daemon may run.
+    let path = folder.path().join("nova.db");
+    let version = |set: i64| {
+        let file = rusqlite::Connection::open(&path).unwrap();
+        let found: i64 = file
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        file.pragma_update(None, "user_version", set).unwrap();
+        found
+    };
+    let present = version(1);
+    let refused = SqliteDatastore::open(looking).err().unwrap();
+    assert!(matches!(refused, StoreError::Older { found: 1, .. }));
+    assert_eq!(version(present), 1);
 }
