@@ -182,6 +182,8 @@ pub trait MemoryReads {
         position: i64,
         limit: usize,
     ) -> Result<Vec<(i64, Memory)>>;
+    /// The position of the newest memory, the greatest; 0 = there is none.
+    fn newest_memory(&self) -> Result<i64>;
     /// How many memories there are, and how many of them have a vector of `model`.
     fn vector_coverage(&self, model: &str) -> Result<(u64, u64)>;
     /// What a domain's memories take.

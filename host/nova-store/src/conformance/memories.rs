@@ -179,6 +179,7 @@ pub async fn vectors_come_and_go(store: &Arc<dyn Datastore>) {
     let missing = read(store, |tx| tx.memories_without_vector("m", 0, 10)).await;
     assert_eq!(missing.len(), 1);
     assert_eq!(missing[0].1.memory_id, b.memory_id);
+    assert_eq!(read(store, |tx| tx.newest_memory()).await, missing[0].0);
     let stored = read(store, |tx| tx.memories_after(0, 10)).await;
     assert_eq!(stored.len(), 2);
     assert_eq!(stored[0].vectors, kept);

@@ -241,6 +241,11 @@ pub(super) fn without_vector(
     tx.many(text, params![position, model, int(limit as u64)?], placed)
 }
 
+pub(super) fn newest(tx: &Tx<'_, '_>) -> Result<i64> {
+    let text = "SELECT 0, position FROM memories ORDER BY position DESC LIMIT 1";
+    Ok(tx.one(text, (), |row| row.get(1))?.unwrap_or(0))
+}
+
 pub(super) const COVERAGE: &str = "SELECT coalesce((SELECT sum(records) FROM memory_usage), 0), \
                 (SELECT count(*) FROM memory_vectors WHERE model = ?)";
 

@@ -71,6 +71,9 @@ impl MemoryReads for Tx<'_, '_> {
     ) -> Result<Vec<(i64, Memory)>> {
         memories::without_vector(self, model, position, limit)
     }
+    fn newest_memory(&self) -> Result<i64> {
+        memories::newest(self)
+    }
     fn vector_coverage(&self, model: &str) -> Result<(u64, u64)> {
         memories::coverage(self, model)
     }

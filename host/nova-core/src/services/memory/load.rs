@@ -128,17 +128,23 @@ impl MemoryService {
         let embedder = &self.ports.memory.embedder;
         let model = embedder.model().to_owned();
         let (of, from) = (model.clone(), self.embedded_to.load(Ordering::Acquire));
-        let missing: Vec<(i64, Memory)> = self
+        let (missing, newest): (Vec<(i64, Memory)>, i64) = self
             .ports
             .store
             .read(ReadCost::Scan, move |tx| {
-                tx.memories_without_vector(&of, from, EMBED_BATCH)
+                let missing = tx.memories_without_vector(&of, from, EMBED_BATCH)?;
+                Ok((missing, tx.newest_memory()?))
             })
             .await?;
-        let Some((last, _)) = missing.last() else {
-            return Ok(0);
+        // What was looked at is not looked at again: with a million records that takes a second.
+        let looked_to = match missing.last() {
+            Some((last, _)) if missing.len() == EMBED_BATCH => *last,
+            _ => newest,
         };
-        let last = *last;
+        if missing.is_empty() {
+            self.embedded_to.fetch_max(looked_to, Ordering::AcqRel);
+            return Ok(0);
+        }
         let texts = missing.iter().map(|(_, m)| m.text()).collect();
         let vectors = embedder.embed(texts).await?;
         let count = missing.len() as u64;
@@ -170,7 +176,7 @@ impl MemoryService {
                 .index
                 .put(memory, std::slice::from_ref(vector));
         }
-        self.embedded_to.fetch_max(last, Ordering::AcqRel);
+        self.embedded_to.fetch_max(looked_to, Ordering::AcqRel);
         Ok(count)
     }
 

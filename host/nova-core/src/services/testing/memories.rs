@@ -174,6 +174,10 @@ impl MemoryReads for State {
             .collect())
     }
 
+    fn newest_memory(&self) -> Result<i64> {
+        Ok(self.memories.after(0).last().map_or(0, |(place, _)| place))
+    }
+
     fn vector_coverage(&self, model: &str) -> Result<(u64, u64)> {
         let all = self.memories.all(|_| true);
         let with = all.iter().filter(|r| r.vectors.contains_key(model)).count();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::memories::{home, said};
 use super::*;
-use crate::ports::{Embedder, MemoryPart, MemoryPorts};
+use crate::ports::{Datastore, DatastoreExt, Embedder, MemoryPart, MemoryPorts};
 use crate::services::Services;
 use crate::services::memory::keyword_only;
 
@@ -59,4 +59,27 @@ async fn what_a_restart_left_of_old_vectors_is_removed_by_the_next_start() {
     assert_eq!(models(&next).await, ["new"]);
     let again = next.memories.embed_some(1).await.unwrap();
     assert_eq!(again, None, "nothing is looked for twice");
+}
+
+#[tokio::test]
+async fn vectors_are_looked_for_where_nobody_has_looked() {
+    let bench = Bench::default();
+    let services = started(&bench, "m");
+    let remove_all = async || {
+        let store: Arc<dyn Datastore> = bench.store.clone();
+        let removed = store.write(|tx| tx.delete_other_vectors("none", 9));
+        assert_eq!(removed.await.unwrap(), 1);
+    };
+    let store = async |text: &str| {
+        let stored = services.memories.store(&home(), said(text)).await;
+        stored.unwrap();
+    };
+    store("it rains").await;
+    assert_eq!(services.memories.embed_missing().await.unwrap(), 0);
+    remove_all().await;
+    assert_eq!(services.memories.embed_missing().await.unwrap(), 0);
+    store("it snows").await;
+    remove_all().await;
+    assert_eq!(services.memories.embed_missing().await.unwrap(), 1);
+    assert_eq!(services.memories.embed_missing().await.unwrap(), 0);
 }
