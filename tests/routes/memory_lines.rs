@@ -136,7 +136,13 @@ fn a_long_import_is_read_as_it_comes_and_a_bad_line_is_named() {
     send("{\n").expect_error(400, "VALIDATION_ERROR");
     assert_eq!(send("\n\n").expect(200)["orchestration"]["lines"], 0);
     let long = json!({"content": "y".repeat(20_001)}).to_string();
-    send(&long).expect_error(413, "PAYLOAD_TOO_LARGE");
+    let short = json!({"content": "this one is sound"}).to_string();
+    let error = send(&format!("{short}\n{long}")).expect_error(413, "PAYLOAD_TOO_LARGE");
+    assert_eq!(
+        (&error["details"]["line"], &error["details"]["imported"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(send(&short).expect(200)["orchestration"]["known"], 1);
     assert_eq!(
         refused_field(daemon.get(&format!("{MEMORY}/export?cursor=x"))),
         "cursor"

@@ -154,24 +154,24 @@ impl Importing<'_> {
         if text.is_empty() {
             return Ok(());
         }
-        self.lines += 1;
         match self.read(text) {
             Ok(Some(record)) => self.batch.push(record),
-            Ok(None) => {
-                self.lines -= 1;
-                return Ok(());
-            }
-            Err(problem) => {
-                // What came before it is sound.
-                self.lines -= 1;
-                self.flush().await?;
-                return Err(problem.in_line(self.lines + 1, self.done.imported));
-            }
+            Ok(None) => return Ok(()),
+            Err(problem) => return Err(self.end(problem).await),
         }
+        self.lines += 1;
         if self.batch.len() >= TRANSFER_BATCH {
             self.flush().await?;
         }
         Ok(())
+    }
+
+    /// Ends at the line that has a problem: what came before it is sound, and is stored.
+    async fn end(&mut self, problem: Problem) -> Problem {
+        match self.flush().await {
+            Ok(()) => problem.in_line(self.lines + 1, self.done.imported),
+            Err(other) => other,
+        }
     }
 
     /// The record of a line; none of an export's last one.
@@ -208,8 +208,8 @@ impl Importing<'_> {
 /// Import memories from JSON Lines, as an export writes them.
 ///
 /// The body is read as it comes and may be of any length; a line may have as many bytes as a body elsewhere. What is
-/// there already is only counted, so that an import that broke off is sent again. A bad line ends it: the
-/// lines before it are stored, and the error names the line.
+/// there already is only counted, so that an import that broke off is sent again. A line that is bad or too long ends it, and
+/// so does a body that breaks off: the lines before are stored, and the error names the line.
 #[utoipa::path(post, path = ROUTED, tag = "memory", operation_id = "import_memories",
     request_body(content = Option<String>, content_type = "application/x-ndjson"), responses(
     (status = 200, description = "What was stored", body = MemoryWorkAnswer<ImportFacts>),
@@ -231,23 +231,25 @@ pub(crate) async fn import(
     let mut body = request.into_body();
     let mut open: Vec<u8> = Vec::new();
     loop {
-        let frame = tokio::time::timeout(wait, body.frame())
-            .await
-            .map_err(|_| {
+        let frame = match tokio::time::timeout(wait, body.frame()).await {
+            Ok(None) => break,
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(_))) => {
+                let message = "the body broke off before its end";
+                let problem = Problem::new(Code::ValidationError, message, json!({}));
+                return Err(importing.end(problem).await);
+            }
+            Err(_) => {
                 let seconds = wait.as_secs_f64();
                 let message = format!("nothing of the body arrived for {seconds} s");
-                Problem::new(
-                    Code::ValidationError,
-                    message,
-                    json!({"timeout_s": seconds}),
-                )
-            })?;
-        let Some(frame) = frame else { break };
-        let data = frame.map_err(|_| {
-            let message = "the body broke off before its end";
-            Problem::new(Code::ValidationError, message, json!({}))
-        })?;
-        let Ok(data) = data.into_data() else { continue };
+                let details = json!({"timeout_s": seconds});
+                let problem = Problem::new(Code::ValidationError, message, details);
+                return Err(importing.end(problem).await);
+            }
+        };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         let mut rest: &[u8] = &data;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             open.extend_from_slice(&rest[..end]);
@@ -257,11 +259,12 @@ pub(crate) async fn import(
         }
         open.extend_from_slice(rest);
         if open.len() > most {
-            return Err(Problem::new(
+            let problem = Problem::new(
                 Code::PayloadTooLarge,
                 format!("a line may have at most {most} bytes"),
-                json!({"max_body_bytes": most, "line": importing.lines + 1}),
-            ));
+                json!({"max_body_bytes": most}),
+            );
+            return Err(importing.end(problem).await);
         }
     }
     importing.take(&open).await?;
