@@ -135,6 +135,37 @@ fn a_memory_is_found_by_words_at_once_and_by_meaning_later() {
     assert_eq!(degraded["matches"][0]["content"], "The invoice was paid.");
 }
 
+#[test]
+fn a_service_that_hangs_holds_up_nothing_else() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let (tell, asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            // Open as long as the other end is.
+            tell.send(stream).unwrap();
+        }
+    });
+    let mut env = asking(url);
+    let limit = ("NOVA_MEMORY__EMBEDDING_TIMEOUT_MS", "600000");
+    env.push((limit.0.to_owned(), limit.1.to_owned()));
+    let daemon = Daemon::with(Options {
+        env,
+        ..Options::default()
+    });
+    let store = |content: &str| {
+        let body = json!({"content": content, "importance": 0.9});
+        daemon.post(&format!("{MEMORY}/store"), body).expect(201);
+    };
+    store("The cat sleeps.");
+    let _waits = asked.recv().unwrap();
+    store("The dog barks.");
+    eventually("both became knowledge", || {
+        let known = daemon.get(&format!("{MEMORY}?type=semantic")).expect(200);
+        (known["items"].as_array()?.len() == 2).then_some(())
+    });
+}
+
 /// Memories beside the one that is looked for.
 const OTHERS: usize = 149;
 /// Texts that the background embeds at a time.

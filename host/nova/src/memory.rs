@@ -175,6 +175,14 @@ pub(crate) async fn upkeep(services: Services, every: Duration) {
         }
         pause.tick().await;
     }
+    tokio::join!(
+        keep_in_order(memories, every),
+        keep_vectors(memories, every)
+    );
+}
+
+async fn keep_in_order(memories: &MemoryService, every: Duration) {
+    let mut pause = tokio::time::interval(every);
     while let Err(error) = remake_words(memories).await {
         tracing::warn!(%error, "the words of memories could not be made anew; it is tried again");
         pause.tick().await;
@@ -183,6 +191,17 @@ pub(crate) async fn upkeep(services: Services, every: Duration) {
         pause.tick().await;
         if let Err(error) = once(memories).await {
             tracing::warn!(%error, "memories could not be kept in order; it is tried again");
+        }
+    }
+}
+
+/// By itself: a service that is slow or away keeps nothing else from being done.
+async fn keep_vectors(memories: &MemoryService, every: Duration) {
+    let mut pause = tokio::time::interval(every);
+    loop {
+        pause.tick().await;
+        if let Err(error) = embed(memories).await {
+            tracing::warn!(%error, "vectors could not be made; it is tried again");
         }
     }
 }
@@ -205,10 +224,6 @@ async fn remake_words(memories: &MemoryService) -> nova_core::Result<()> {
 async fn once(memories: &MemoryService) -> nova_core::Result<()> {
     memories.flush_accesses().await?;
     memories.expire().await?;
-    // A service that is away keeps nothing else from being done.
-    if let Err(error) = embed(memories).await {
-        tracing::warn!(%error, "vectors could not be made; it is tried again");
-    }
     memories.consolidate_due().await?;
     Ok(())
 }

@@ -192,6 +192,8 @@ pub struct IndexProgress {
 pub trait MemoryIndex: Send + Sync + 'static {
     /// Adds a record; of one that is there, takes over what may have changed. Adds the vectors given.
     fn put(&self, memory: &Memory, vectors: &[MemoryVector]);
+    /// Adds vectors to a record that is there; nothing happens where it was taken out meanwhile.
+    fn put_vectors(&self, domain: &Domain, id: MemoryId, vectors: &[MemoryVector]);
     /// While the index is built: adds a record as it was read, unless it was put or removed since.
     fn restore(&self, memory: &Memory, vectors: &[MemoryVector]);
     /// Takes a record out.

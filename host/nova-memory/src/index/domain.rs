@@ -62,6 +62,16 @@ impl DomainIndex {
         }
     }
 
+    /// Adds vectors to a record that is there.
+    pub(super) fn put_vectors(&mut self, id: MemoryId, vectors: &[MemoryVector]) {
+        let Some(&document) = self.documents.get(&id) else {
+            return;
+        };
+        for vector in vectors {
+            self.space_mut(vector).put(document, &vector.vector);
+        }
+    }
+
     /// Where a vector belongs, made where there is none.
     fn space_mut(&mut self, vector: &MemoryVector) -> &mut Vectors {
         let length = vector.vector.len();

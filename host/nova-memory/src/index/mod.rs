@@ -68,6 +68,12 @@ impl MemoryIndex for Index {
         self.made(&memory.domain).write().put(memory, vectors);
     }
 
+    fn put_vectors(&self, domain: &Domain, id: MemoryId, vectors: &[MemoryVector]) {
+        if let Some(part) = self.domain(domain) {
+            part.write().put_vectors(id, vectors);
+        }
+    }
+
     fn restore(&self, memory: &Memory, vectors: &[MemoryVector]) {
         self.made(&memory.domain).write().restore(memory, vectors);
     }

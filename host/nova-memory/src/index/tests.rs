@@ -239,3 +239,24 @@ fn what_says_the_same_is_among_what_is_alike() {
     assert_eq!(found(100).len(), 11);
     assert_eq!(found(100).last(), Some(&same.memory_id), "oldest first");
 }
+
+#[tokio::test]
+async fn a_vector_that_comes_late_brings_back_nothing() {
+    let index = Index::default();
+    let (kept, gone) = (memory("kept", json!({})), memory("gone", json!({})));
+    put(&index, &kept, [1.0, 0.0]);
+    put(&index, &gone, [1.0, 0.0]);
+    let domain = Domain::default();
+    index.remove(&domain, gone.memory_id);
+    for of in [&kept, &gone] {
+        index.put_vectors(&domain, of.memory_id, &vectors([0.0, 1.0]));
+    }
+    let by_vector = IndexQuery {
+        vector: Some(("m".to_owned(), vec![0.0, 1.0])),
+        mode: SearchMode::Vector,
+        ..query("")
+    };
+    let hits = index.search(&domain, by_vector).await.unwrap();
+    assert_eq!(hits.len(), 1);
+    assert!(hits[0].memory_id == kept.memory_id && hits[0].scores.vector > 0.9);
+}

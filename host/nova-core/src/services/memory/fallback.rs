@@ -31,6 +31,8 @@ pub(super) struct NoIndex;
 impl MemoryIndex for NoIndex {
     fn put(&self, _memory: &Memory, _vectors: &[MemoryVector]) {}
 
+    fn put_vectors(&self, _domain: &Domain, _id: MemoryId, _vectors: &[MemoryVector]) {}
+
     fn restore(&self, _memory: &Memory, _vectors: &[MemoryVector]) {}
 
     fn remove(&self, _domain: &Domain, _id: MemoryId) {}

@@ -119,7 +119,7 @@ impl MemoryService {
     }
 
     /// Makes vectors for memories that have none of the present model: those of a slow provider, and all
-    /// of them after the model was changed. Gives how many it made, at most one batch; resumes
+    /// of them after the model was changed. For when the index is complete. Gives how many it made, at most one batch; resumes
     /// by itself after a restart.
     ///
     /// # Errors
@@ -170,11 +170,10 @@ impl MemoryService {
                 Ok(there)
             })
             .await?;
-        for (memory, vector) in made.iter().filter(|(m, _)| m.merged_into.is_none()) {
-            self.ports
-                .memory
-                .index
-                .put(memory, std::slice::from_ref(vector));
+        let index = &self.ports.memory.index;
+        for (memory, vector) in &made {
+            let vectors = std::slice::from_ref(vector);
+            index.put_vectors(&memory.domain, memory.memory_id, vectors);
         }
         self.embedded_to.fetch_max(looked_to, Ordering::AcqRel);
         Ok(count)
