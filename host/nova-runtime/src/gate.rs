@@ -12,10 +12,10 @@ use nova_core::services::{GatePlan, Judgement, judge};
 
 use crate::arena::Arena;
 use crate::component::{Refused, Stage};
-use crate::files::{Source, Stamp};
+use crate::files::Source;
 use crate::loader::{Loader, Outcome};
 use crate::registry::{Loaded, Revision};
-use crate::watch::{Ended, Loads, Watch};
+use crate::watch::{Ended, Loads, Look, Watch};
 
 /// Judges candidates.
 #[derive(Clone)]
@@ -55,8 +55,7 @@ impl Gate {
 
 /// A candidate of the directory that may not serve before it is judged.
 pub(crate) struct Waiting {
-    source: Box<Source>,
-    stamp: Stamp,
+    look: Box<Look>,
     loaded: Box<Loaded>,
     /// The kept revision whose place it would take, if that can still serve.
     before: Option<Box<Loaded>>,
@@ -67,38 +66,36 @@ impl Watch {
     /// what need not wait.
     pub(crate) fn contest(
         &self,
-        source: Box<Source>,
-        stamp: Stamp,
+        mut look: Box<Look>,
         outcome: Outcome,
         loads: &mut Loads,
-    ) -> Option<(Box<Source>, Stamp, Outcome)> {
+    ) -> Option<(Box<Look>, Outcome)> {
         let (gate, loaded) = match (&self.gate, outcome) {
             (Some(gate), Outcome::Loaded(loaded)) => (gate, loaded),
-            (_, outcome) => return Some((source, stamp, outcome)),
+            (_, outcome) => return Some((look, outcome)),
         };
         let snapshot = self.registry.snapshot();
-        let serving = snapshot
-            .plugin(&source.name)
-            .and_then(|p| p.current.clone());
+        let name = &look.source.name;
+        let serving = snapshot.plugin(name).and_then(|p| p.current.clone());
         if let Some(serving) = serving {
+            look.against = Some(serving.status.revision);
             let gate = gate.clone();
             loads.spawn(async move {
                 let outcome = gate.judge(&serving, loaded).await;
-                Ended::Judged(source, stamp, outcome)
+                Ended::Judged(look, outcome)
             });
             return None;
         }
         let manifest = loaded.origin.manifest.as_ref();
-        let kept = self.kept.before(&source.name, &loaded.digest, manifest);
+        let kept = self.kept.before(name, &loaded.digest, manifest);
         if kept.is_empty() {
-            return Some((source, stamp, Outcome::Loaded(loaded)));
+            return Some((look, Outcome::Loaded(loaded)));
         }
         let loader = Arc::clone(&self.loader);
         loads.spawn(async move {
-            let before = newest(&loader, &source.name, kept).await;
+            let before = newest(&loader, &look.source.name, kept).await;
             Ended::Waiting(Waiting {
-                source,
-                stamp,
+                look,
                 loaded,
                 before,
             })
@@ -111,21 +108,21 @@ impl Watch {
         &self,
         waiting: Waiting,
         loads: &mut Loads,
-    ) -> Option<(Box<Source>, Stamp, Outcome)> {
+    ) -> Option<(Box<Look>, Outcome)> {
         let Waiting {
-            source,
-            stamp,
+            look,
             loaded,
             before,
         } = waiting;
-        if let (Some(before), false) = (before, self.serves(&source.name)) {
-            self.activate(&source.name, &source.file(), ServingFrom::Kept, *before);
+        let (name, file) = (&look.source.name, look.source.file());
+        if let (Some(before), false) = (before, self.serves(name)) {
+            self.activate(name, &file, ServingFrom::Kept, *before);
         }
-        if !self.serves(&source.name) {
+        if !self.serves(name) {
             // What is kept cannot serve any more: there is nothing to compare with.
-            return Some((source, stamp, Outcome::Loaded(loaded)));
+            return Some((look, Outcome::Loaded(loaded)));
         }
-        self.contest(source, stamp, Outcome::Loaded(loaded), loads)
+        self.contest(look, Outcome::Loaded(loaded), loads)
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) struct Watch {
 }
 
 /// What is known of one plugin's files.
-struct Known {
+pub(crate) struct Known {
     seen: Stamp,
     since: Instant,
     /// The state whose load has ended.
@@ -60,7 +60,7 @@ struct Known {
 }
 
 impl Known {
-    fn new(seen: Stamp) -> Self {
+    pub(crate) fn new(seen: Stamp) -> Self {
         Self {
             seen,
             since: Instant::now(),
@@ -72,12 +72,21 @@ impl Known {
     }
 }
 
+/// A look at a plugin's files in the directory.
+pub(crate) struct Look {
+    pub(crate) source: Source,
+    /// Their state when it began.
+    pub(crate) stamp: Stamp,
+    /// The revision that served then: what comes of the look is about its place.
+    pub(crate) against: Option<u64>,
+}
+
 /// A load that has ended.
 pub(crate) enum Ended {
-    /// Of the plugin directory's files, in this state.
-    Directory(Box<Source>, Stamp, Outcome),
+    /// Of the plugin directory's files.
+    Directory(Box<Look>, Outcome),
     /// The same, when the gate has judged it.
-    Judged(Box<Source>, Stamp, Outcome),
+    Judged(Box<Look>, Outcome),
     /// Of a kept revision that is to serve while the directory's file is judged.
     Waiting(Waiting),
     /// Of a kept revision of the plugin.
@@ -139,16 +148,16 @@ impl Watch {
             tokio::select! {
                 () = dirty.notified() => tokio::time::sleep(DEBOUNCE).await,
                 Some(ended) = loads.join_next() => match ended {
-                    Ok(Ended::Directory(source, stamp, outcome)) => {
-                        let ended = self.contest(source, stamp, outcome, &mut loads);
+                    Ok(Ended::Directory(look, outcome)) => {
+                        let ended = self.contest(look, outcome, &mut loads);
                         self.looked_at(ended, &mut known, &mut loads);
                     }
                     Ok(Ended::Waiting(waiting)) => {
                         let ended = self.serve_before(waiting, &mut loads);
                         self.looked_at(ended, &mut known, &mut loads);
                     }
-                    Ok(Ended::Judged(source, stamp, outcome)) => {
-                        self.looked_at(Some((source, stamp, outcome)), &mut known, &mut loads);
+                    Ok(Ended::Judged(look, outcome)) => {
+                        self.looked_at(Some((look, outcome)), &mut known, &mut loads);
                     }
                     Ok(Ended::Kept(name, loaded)) => self.kept_loaded(&name, loaded),
                     Ok(Ended::Reserve(name, number, Outcome::Loaded(loaded))) => {
@@ -252,10 +261,14 @@ impl Watch {
     }
 
     pub(crate) fn serves(&self, name: &str) -> bool {
-        self.registry
-            .snapshot()
-            .plugin(name)
-            .is_some_and(|plugin| plugin.current.is_some())
+        self.serving(name).is_some()
+    }
+
+    /// The number of the revision that serves.
+    pub(crate) fn serving(&self, name: &str) -> Option<u64> {
+        let snapshot = self.registry.snapshot();
+        let current = snapshot.plugin(name)?.current.as_ref()?;
+        Some(current.status.revision)
     }
 
     fn load(&self, source: Source, stamp: Stamp, loads: &mut Loads) {
@@ -268,7 +281,12 @@ impl Watch {
         let (loader, withdrawn) = (Arc::clone(&self.loader), self.kept.withdrawn(&source.name));
         loads.spawn(async move {
             let outcome = loader.load(&source, serving.as_ref(), &withdrawn).await;
-            Ended::Directory(Box::new(source), stamp, outcome)
+            let look = Look {
+                source,
+                stamp,
+                against: serving.map(|serving| serving.status.revision),
+            };
+            Ended::Directory(Box::new(look), outcome)
         });
     }
 
@@ -322,36 +340,37 @@ impl Watch {
     }
 
     /// A file of the directory was loaded or refused; none = it is not known yet.
-    fn looked_at(
+    pub(crate) fn looked_at(
         &self,
-        ended: Option<(Box<Source>, Stamp, Outcome)>,
+        ended: Option<(Box<Look>, Outcome)>,
         known: &mut HashMap<String, Known>,
         loads: &mut Loads,
     ) {
-        let Some((source, stamp, outcome)) = ended else {
+        let Some((look, outcome)) = ended else {
             return;
         };
+        let name = &look.source.name;
+        // What was ordered meanwhile is newer than what was found out: the file is looked at again.
+        let is_late = self.serving(name) != look.against;
+        let outcome = if is_late { Outcome::Moved } else { outcome };
         let refused = matches!(outcome, Outcome::Refused { .. } | Outcome::Withheld);
-        self.loaded(&source, stamp, outcome, known);
-        if refused && !self.serves(&source.name) {
-            self.serve_kept(&source.name, loads);
+        self.loaded(&look, outcome, known);
+        if refused && !self.serves(name) {
+            self.serve_kept(name, loads);
         }
     }
 
-    fn loaded(
-        &self,
-        source: &Source,
-        stamp: Stamp,
-        outcome: Outcome,
-        known: &mut HashMap<String, Known>,
-    ) {
+    fn loaded(&self, look: &Look, outcome: Outcome, known: &mut HashMap<String, Known>) {
+        let Look { source, stamp, .. } = look;
         let name = source.name.as_str();
         if !known.contains_key(name) {
             return; // Removed by order meanwhile.
         }
         let moved = matches!(outcome, Outcome::Moved);
         match outcome {
-            Outcome::Moved => tracing::debug!(plugin = name, "the file changed while it was read"),
+            Outcome::Moved => {
+                tracing::debug!(plugin = name, "the file, or what serves, changed meanwhile");
+            }
             Outcome::Withheld => {
                 tracing::debug!(plugin = name, "the file is a revision that was taken back");
             }
@@ -368,7 +387,7 @@ impl Watch {
         if let Some(known) = known.get_mut(name) {
             known.loading = false;
             if !moved {
-                known.done = Some(stamp);
+                known.done = Some(*stamp);
             }
         }
     }

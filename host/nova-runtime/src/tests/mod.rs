@@ -8,6 +8,7 @@ mod cache;
 mod corpus;
 mod fallback;
 mod hostile;
+mod late;
 mod refused;
 mod rollback;
 mod settings;
