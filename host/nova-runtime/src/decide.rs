@@ -192,14 +192,14 @@ impl Runtime {
         }))
     }
 
-    /// Revisions failed what an earlier one of the same plugin answered: one that took over not long
+    /// Revisions failed what an earlier one of the same plugin answered: one that first served not long
     /// ago, and does so again and again, is taken back. A problem that hurts both says nothing.
     fn blame(&self, failed: &[Arc<Revision>], answered: &Revision, why: &str) {
         for revision in failed {
             let is_newer = revision.unit.plugin == answered.unit.plugin
                 && revision.status.revision > answered.status.revision;
             let is_fresh = revision
-                .took_over
+                .since
                 .is_some_and(|since| since.elapsed() < self.config.rollback_within);
             if !(is_newer && is_fresh) {
                 continue;

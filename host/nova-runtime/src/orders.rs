@@ -161,7 +161,11 @@ impl Watch {
             None => self.registry.restore(name, number),
             Some(Outcome::Loaded(loaded)) => {
                 let from = ServingFrom::Kept;
-                Some(self.registry.activate(name, &file, number, from, *loaded))
+                let since = self.kept.since(name, number);
+                Some(
+                    self.registry
+                        .activate(name, &file, number, from, since, *loaded),
+                )
             }
             Some(outcome) => {
                 return fail(order.reply, cannot_serve(name, Some(number), &outcome));

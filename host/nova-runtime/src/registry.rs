@@ -53,8 +53,8 @@ pub(crate) struct Revision {
     /// What the metrics count of this revision.
     pub(crate) endings: Endings,
     pub(crate) breaker: Breaker,
-    /// When it took another's place in this run.
-    pub(crate) took_over: Option<Instant>,
+    /// When it first served, as far as that is known: what is new is watched.
+    pub(crate) since: Option<Instant>,
     /// Calls that it failed and that an earlier revision then answered.
     pub(crate) blamed: AtomicU64,
 }
@@ -65,7 +65,7 @@ impl Revision {
         loaded: Loaded,
         stats: Arc<Stats>,
         breaker: BreakerConfig,
-        took_over: Option<Instant>,
+        since: Option<Instant>,
     ) -> Self {
         Self {
             kind: loaded.unit.guest.kind(),
@@ -74,7 +74,7 @@ impl Revision {
             stats,
             endings: Endings::new(&loaded.unit.plugin, loaded.unit.guest.kind(), number),
             breaker: Breaker::new(breaker),
-            took_over,
+            since,
             blamed: AtomicU64::new(0),
             status: RevisionStatus {
                 revision: number,
@@ -370,6 +370,7 @@ impl Registry {
         file: &str,
         number: u64,
         from: ServingFrom,
+        since: Option<Instant>,
         loaded: Loaded,
     ) -> Activated {
         let (kept, breaker) = (self.kept_revisions, self.breaker);
@@ -380,9 +381,8 @@ impl Registry {
                 Some(stats) if plugin.kind == Some(kind) => Arc::clone(stats),
                 _ => Arc::new(Stats::new(&plugin.name, kind)),
             };
-            let took_over = plugin.current.as_ref().map(|_| Instant::now());
             let stand = Arc::clone(&stats);
-            let revision = Arc::new(Revision::new(number, loaded, stand, breaker, took_over));
+            let revision = Arc::new(Revision::new(number, loaded, stand, breaker, since));
             plugin.serving_from = from;
             plugin.kind = Some(kind);
             plugin.stats = Some(stats);

@@ -37,8 +37,10 @@ impl Watch {
         };
         let keep = || self.kept.keep(name, &loaded.digest, loaded.origin.clone());
         let number = known.unwrap_or_else(keep);
-        let Activated { current, replaced } =
-            self.registry.activate(name, file, number, from, loaded);
+        let since = self.kept.since(name, number);
+        let Activated { current, replaced } = self
+            .registry
+            .activate(name, file, number, from, since, loaded);
         let (kind, status) = (current.kind, current.status.clone());
         let (revision, version, digest) = (status.revision, status.version, status.digest);
         tracing::info!(

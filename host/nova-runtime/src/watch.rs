@@ -115,6 +115,7 @@ impl Watch {
         let mut complaint = String::new();
         let mut settled = false;
         let mut missing = Some(self.kept.names());
+        let mut reserved = HashMap::new();
         loop {
             let dir = self.config.plugin_dir.clone();
             let wait = match tokio::task::spawn_blocking(move || scan(&dir)).await {
@@ -140,9 +141,9 @@ impl Watch {
             if !settled && loads.is_empty() && known.values().all(|k| k.done.is_some()) {
                 settled = true;
                 self.registry.settled();
-                self.load_reserves(&mut loads);
             }
             if settled {
+                self.load_reserves(&mut reserved, &mut loads);
                 self.load_wanted(&mut loads);
             }
             tokio::select! {
@@ -303,15 +304,20 @@ impl Watch {
         });
     }
 
-    /// Loads the revision before the serving one of each plugin, where it is kept: a fallback is to
-    /// be there after a start, too.
-    fn load_reserves(&self, loads: &mut Loads) {
+    /// Loads the revision before the serving one of each plugin, where it is kept and no other is in memory: a
+    /// fallback is to be there after a start and after a rollback, too. Each is tried once.
+    fn load_reserves(&self, reserved: &mut HashMap<String, u64>, loads: &mut Loads) {
         let snapshot = self.registry.snapshot_full();
         for name in self.kept.names() {
-            let current = snapshot.plugin(&name).and_then(|p| p.current.as_ref());
-            let Some(current) = current else { continue };
-            let Some((number, source)) = self.kept.find(&name, None, current.status.revision)
-            else {
+            let plugin = snapshot.plugin(&name).filter(|p| p.previous.is_empty());
+            let Some(current) = plugin.and_then(|p| p.current.as_ref()) else {
+                continue;
+            };
+            let current = current.status.revision;
+            if reserved.insert(name.clone(), current) == Some(current) {
+                continue;
+            }
+            let Some((number, source)) = self.kept.find(&name, None, current) else {
                 continue;
             };
             let loader = Arc::clone(&self.loader);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nova_core::domain::Timestamp;
+use nova_core::domain::{Clock, SystemClock, Timestamp};
 use nova_core::ports::runtime::RolledBack;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,9 @@ pub(super) struct Entry {
     /// It was taken back: it serves no more, and the file that it came from is not loaded again.
     #[serde(default)]
     pub(super) withdrawn: bool,
+    /// When it first served; none of old ones, and of what has not.
+    #[serde(default)]
+    pub(super) since: Option<Timestamp>,
     /// It waits to be tried out and has not served yet.
     #[serde(default)]
     pub(super) staged: Option<Stage>,
@@ -125,6 +128,10 @@ impl Index {
             digest: digest.to_owned(),
             manifest: origin.manifest.clone(),
             withdrawn: false,
+            since: match staged {
+                Some(_) => None,
+                None => Some(SystemClock.now()),
+            },
             staged,
         };
         let files = entry.files(origin);

@@ -10,8 +10,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use nova_core::domain::Timestamp;
+use nova_core::domain::{Clock, SystemClock, Timestamp};
 use nova_core::ports::runtime::{RolledBack, Staged};
 use parking_lot::Mutex;
 
@@ -172,6 +173,9 @@ impl Kept {
         if let Some(newest) = index.newest(digest, origin.manifest.as_ref()) {
             let number = newest.revision;
             let is_news = !newest.is_good();
+            if is_news {
+                newest.since = Some(SystemClock.now());
+            }
             (newest.withdrawn, newest.staged) = (false, None);
             // It may be signed by now, or by another key.
             let files: Vec<_> = newest.signed(origin.signature).into_iter().collect();
@@ -243,6 +247,15 @@ impl Kept {
         let files = entry.words(origin);
         drop(all);
         self.write_aside(name, files);
+    }
+
+    /// When a revision first served, or was put down again after it had been taken back.
+    pub(crate) fn since(&self, name: &str, revision: u64) -> Option<Instant> {
+        let index = self.index.lock();
+        let mut revisions = index.get(name)?.revisions.iter();
+        let since = revisions.find(|e| e.revision == revision)?.since?;
+        let age = SystemClock.now().since_s(since).max(0.0);
+        Instant::now().checked_sub(Duration::from_secs_f64(age))
     }
 
     /// The number of what serves after a start, which is kept already.

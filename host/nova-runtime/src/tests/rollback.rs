@@ -181,6 +181,53 @@ async fn three_such_failures_take_it_back_with_an_event() {
 }
 
 #[tokio::test]
+async fn a_flawed_file_that_came_while_nobody_looked_is_taken_back_too() {
+    let bench = Bench::new();
+    let mut config = bench.config();
+    config.breaker.failures = 3;
+    bench.put("guest.wasm", &allocator("1.0.0"));
+    let runtime = bench.start_with(config.clone());
+    until_serves(&runtime, "guest", "1.0.0").await;
+    until_kept(&bench, 1).await;
+    runtime.shutdown().await;
+    drop(runtime);
+
+    bench.put("guest.wasm", &flawed("2.0.0"));
+    let runtime = bench.start_with(config);
+    until(&runtime, "guest", "in reserve", |p| !p.previous.is_empty()).await;
+    assert_eq!(version(&runtime.plugin("guest").unwrap()), "2.0.0");
+    for _ in 0..3 {
+        assert_eq!(allocate(&runtime, 901).await.unwrap().strategy.revision, 1);
+    }
+    let status = until_serves(&runtime, "guest", "1.0.0").await;
+    assert_eq!(status.current.unwrap().revision, 1);
+}
+
+#[tokio::test]
+async fn after_a_start_and_a_rollback_an_earlier_revision_stands_in() {
+    let bench = Bench::new();
+    let runtime = bench.start();
+    for (revision, version) in [(1, "1.0.0"), (2, "2.0.0"), (3, "3.0.0")] {
+        bench.put("guest.wasm", &allocator(version));
+        until_serves(&runtime, "guest", version).await;
+        until_kept(&bench, revision).await;
+    }
+    runtime.shutdown().await;
+    drop(runtime);
+    let runtime = bench.start();
+    let stands_in = async |number: u64| {
+        until(&runtime, "guest", "in reserve", |p| {
+            p.previous.first().is_some_and(|r| r.revision == number)
+        })
+        .await
+    };
+    stands_in(2).await;
+    let back = runtime.roll_back("guest", None, "ordered".into(), None);
+    assert_eq!(version(&back.await.unwrap()), "2.0.0");
+    stands_in(1).await;
+}
+
+#[tokio::test]
 async fn an_upload_takes_the_road_of_a_file_and_a_bad_one_changes_nothing() {
     let bench = Bench::new();
     let runtime = bench.start();
