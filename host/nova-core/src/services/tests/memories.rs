@@ -19,6 +19,29 @@ pub(super) fn home() -> Domain {
     Domain::default()
 }
 
+/// So important that it does not wait.
+pub(super) fn important(text: &str) -> NewMemory {
+    NewMemory {
+        importance: 0.9,
+        ..said(text)
+    }
+}
+
+/// Forgotten after five seconds.
+fn brief(text: &str) -> NewMemory {
+    NewMemory {
+        ttl_s: Some(5.0),
+        ..said(text)
+    }
+}
+
+pub(super) fn configured(memory: MemoryConfig) -> Bench {
+    Bench::new(ServiceConfig {
+        memory,
+        ..ServiceConfig::default()
+    })
+}
+
 pub(super) async fn store(bench: &Bench, new: NewMemory) -> Memory {
     let stored = bench.services.memories.store(&home(), new).await.unwrap();
     stored.memory
@@ -68,22 +91,14 @@ async fn the_same_content_is_recognised_for_a_while() {
 async fn what_is_over_or_superseded_is_not_the_same() {
     let bench = Bench::default();
     let memories = &bench.services.memories;
-    let short = NewMemory {
-        ttl_s: Some(5.0),
-        ..said("it rains")
-    };
-    let over = store(&bench, short).await;
+    let over = store(&bench, brief("it rains")).await;
     let known = |text: &str| NewMemory {
         layer: MemoryLayer::Semantic,
         ..said(text)
     };
     let old = store(&bench, known("Ann lives in Bonn")).await;
     bench.clock.advance_s(5.0);
-    let important = NewMemory {
-        importance: 0.9,
-        ..said("Ann lives in Kiel")
-    };
-    store(&bench, important).await;
+    store(&bench, important("Ann lives in Kiel")).await;
     assert_eq!(memories.consolidate_due().await.unwrap().superseded, 1);
 
     let brought = |memory: &Memory| MemoryRecordIn {
@@ -106,11 +121,7 @@ async fn what_is_over_or_superseded_is_not_the_same() {
 
     let bench = Bench::default();
     let old = store(&bench, known("Ann lives in Bonn")).await;
-    let important = NewMemory {
-        importance: 0.9,
-        ..said("Ann lives in Kiel")
-    };
-    store(&bench, important).await;
+    store(&bench, important("Ann lives in Kiel")).await;
     bench.services.memories.consolidate_due().await.unwrap();
     let again = store(&bench, known("Ann lives in Bonn")).await;
     assert_ne!(again.memory_id, old.memory_id);
@@ -122,11 +133,7 @@ async fn what_is_over_or_superseded_is_not_the_same() {
 async fn an_imported_record_takes_the_place_of_one_that_is_over() {
     let bench = Bench::default();
     let memories = &bench.services.memories;
-    let short = NewMemory {
-        ttl_s: Some(5.0),
-        ..said("it rains")
-    };
-    let over = store(&bench, short).await;
+    let over = store(&bench, brief("it rains")).await;
     let brought = |text: &str| MemoryRecordIn {
         memory: Memory {
             content: json!(text),
@@ -149,14 +156,10 @@ async fn an_imported_record_takes_the_place_of_one_that_is_over() {
 
 #[tokio::test]
 async fn a_full_domain_refuses_and_loses_nothing() {
-    let config = ServiceConfig {
-        memory: MemoryConfig {
-            records_max: 2,
-            ..MemoryConfig::default()
-        },
-        ..ServiceConfig::default()
-    };
-    let bench = Bench::new(config);
+    let bench = configured(MemoryConfig {
+        records_max: 2,
+        ..MemoryConfig::default()
+    });
     store(&bench, said("one")).await;
     store(&bench, said("two")).await;
     let error = bench
@@ -180,12 +183,9 @@ async fn a_domain_is_full_to_the_byte() {
         .await
         .size_bytes();
     let with = |bytes_max| {
-        Bench::new(ServiceConfig {
-            memory: MemoryConfig {
-                bytes_max,
-                ..MemoryConfig::default()
-            },
-            ..ServiceConfig::default()
+        configured(MemoryConfig {
+            bytes_max,
+            ..MemoryConfig::default()
         })
     };
     let exact = with(2 * one);
@@ -246,10 +246,6 @@ async fn what_was_merged_away_is_forgotten_with_the_rest() {
 #[tokio::test]
 async fn a_new_value_ends_the_old_one_and_keeps_it() {
     let bench = Bench::default();
-    let important = |text: &str| NewMemory {
-        importance: 0.9,
-        ..said(text)
-    };
     store(&bench, important("Ann lives in Bonn")).await;
     bench.services.memories.consolidate_due().await.unwrap();
     bench.clock.advance_s(10.0);
@@ -272,10 +268,6 @@ async fn a_new_value_ends_the_old_one_and_keeps_it() {
 async fn an_older_episode_does_not_end_newer_knowledge() {
     let bench = Bench::default();
     let memories = &bench.services.memories;
-    let important = |text: &str| NewMemory {
-        importance: 0.9,
-        ..said(text)
-    };
     let earlier = store(&bench, said("it rains")).await.created_at;
     bench.clock.advance_s(60.0);
     store(&bench, important("Ann lives in Kiel")).await;
@@ -331,20 +323,13 @@ async fn what_is_to_be_forgotten_does_not_become_knowledge() {
 /// Consolidation keeps to the quota, also with what it makes itself, and waits for no room.
 #[tokio::test]
 async fn a_full_domain_gets_no_new_knowledge() {
-    let bench = Bench::new(ServiceConfig {
-        memory: MemoryConfig {
-            records_max: 3,
-            ..MemoryConfig::default()
-        },
-        ..ServiceConfig::default()
+    let bench = configured(MemoryConfig {
+        records_max: 3,
+        ..MemoryConfig::default()
     });
     let memories = &bench.services.memories;
     for text in ["it rains", "it snows"] {
-        let important = NewMemory {
-            importance: 0.9,
-            ..said(text)
-        };
-        store(&bench, important).await;
+        store(&bench, important(text)).await;
     }
     let done = memories.consolidate(&home(), None).await.unwrap();
     assert_eq!((done.episodes, done.promoted, done.waiting), (2, 1, 0));
@@ -389,11 +374,7 @@ async fn consolidation_is_due_by_number_importance_or_age() {
 async fn accesses_are_counted_and_what_is_over_is_gone() {
     let bench = Bench::default();
     let memories = &bench.services.memories;
-    let short = NewMemory {
-        ttl_s: Some(5.0),
-        ..said("a short note")
-    };
-    let id = store(&bench, short).await.memory_id;
+    let id = store(&bench, brief("a short note")).await.memory_id;
     let lasting = store(&bench, said("a long note")).await.memory_id;
     assert_eq!(search(&bench, "note").await.len(), 2);
     assert_eq!(

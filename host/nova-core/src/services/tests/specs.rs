@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::memories::{home, layer, said, store};
+use super::memories::{configured, home, layer, said, store};
 use super::*;
 use crate::domain::{MemoryLayer, NewMemory};
 use crate::services::{MemoryConfig, SpecImport, SpecImported};
@@ -61,12 +61,9 @@ async fn a_fragment_brings_its_own_memories_and_none_that_was_forgotten() {
 /// An agent that lacks a part of its memories would be taken for whole.
 #[tokio::test]
 async fn an_agent_comes_with_all_of_its_memories_or_not_at_all() {
-    let bench = Bench::new(ServiceConfig {
-        memory: MemoryConfig {
-            records_max: 1,
-            ..MemoryConfig::default()
-        },
-        ..ServiceConfig::default()
+    let bench = configured(MemoryConfig {
+        records_max: 1,
+        ..MemoryConfig::default()
     });
     let specs = &bench.services.specs;
     let both = person(&["it rained", "it snowed"]);
