@@ -240,7 +240,11 @@ mod tests {
     }
 
     fn embedder(url: &str) -> RemoteEmbedder {
-        RemoteEmbedder::new(RemoteConfig {
+        RemoteEmbedder::new(config(url))
+    }
+
+    fn config(url: &str) -> RemoteConfig {
+        RemoteConfig {
             service: ServiceConfig {
                 url: url.to_owned(),
                 key: Some("secret".to_owned()),
@@ -251,7 +255,7 @@ mod tests {
             model: "m".to_owned(),
             dimensions: None,
             batch_max: 2,
-        })
+        }
     }
 
     fn texts(count: usize) -> Vec<String> {
@@ -360,6 +364,22 @@ mod tests {
         let (url, asked) = service(late);
         embedder(&url).embed(texts(1)).await.unwrap_err();
         assert_eq!(asked.iter().count(), 3, "no more than so many attempts");
+    }
+
+    #[tokio::test]
+    async fn an_answer_past_the_limit_is_not_read() {
+        let answer = given(&[(0, [1.0, 0.0])]);
+        let length = answer.to_string().len() as u64;
+        for (most, fits) in [(length, true), (length - 1, false)] {
+            let (url, _asked) = service(vec![(200, answer.clone())]);
+            let mut config = config(&url);
+            config.service.attempts_max = 1;
+            let embedder = RemoteEmbedder {
+                service: Service::new(config.service.clone(), "embeddings", most),
+                ..RemoteEmbedder::new(config)
+            };
+            assert_eq!(embedder.embed(texts(1)).await.is_ok(), fits);
+        }
     }
 
     #[tokio::test]

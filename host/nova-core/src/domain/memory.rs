@@ -423,7 +423,17 @@ mod tests {
         for (field, bad) in cases {
             assert_eq!(bad.check().unwrap_err().details()["field"], field);
         }
+        let of_bytes = |bytes: usize| {
+            let rest = bytes - json!({"k": ""}).to_string().len();
+            Map::from_iter([("k".to_owned(), json!("x".repeat(rest)))])
+        };
+        let past = NewMemory {
+            context: of_bytes(16 * 1024 + 1),
+            ..good.clone()
+        };
+        assert_eq!(past.check().unwrap_err().details()["field"], "context");
         let most = NewMemory {
+            context: of_bytes(16 * 1024),
             content: json!("x".repeat(TEXT_MAX_BYTES)),
             embedding: Some(vec![1.0; EMBEDDING_MAX_LEN]),
             metadata: (0..METADATA_KEYS_MAX)

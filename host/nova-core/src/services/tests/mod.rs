@@ -13,6 +13,7 @@ mod leases;
 mod measure;
 mod memories;
 mod memories_again;
+mod memory_limits;
 mod memory_vectors;
 mod optimize;
 mod resources;
