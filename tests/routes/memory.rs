@@ -155,6 +155,7 @@ fn what_recurs_becomes_knowledge_and_survives_a_kill() {
     assert_eq!(found[0]["memory_id"], known[0]["memory_id"]);
     let episodes = daemon.get(&format!("{MEMORY}/usage")).expect(200);
     assert_eq!(episodes["orchestration"]["episodic"], 3, "episodes stay");
+    assert_eq!(episodes["orchestration"]["waiting"], 0);
 }
 
 #[test]

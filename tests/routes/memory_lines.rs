@@ -178,7 +178,10 @@ fn the_model_serves_vectors_in_openais_shape() {
     let encoded = bytes["data"][0]["embedding"].as_str().unwrap();
     assert_eq!(encoded.len(), 44, "8 numbers of 4 bytes in Base64");
     let one = daemon
-        .post("/v1/embeddings", json!({"input": "one"}))
+        .post(
+            "/v1/embeddings",
+            json!({"input": "one", "model": "default"}),
+        )
         .expect(200);
     assert_eq!(one["data"].as_array().unwrap().len(), 1);
 

@@ -154,8 +154,21 @@ pub(crate) fn config(config: &Memory) -> MemoryConfig {
     }
 }
 
+/// What the gauges say, for those who read them.
+fn describe() {
+    metrics::describe_gauge!(
+        "nova_memory_embedded_share",
+        "The part of all memories that has a vector of the present model"
+    );
+    metrics::describe_gauge!(
+        "nova_memory_waiting_episodes",
+        "Episodes that wait for consolidation, of each agent at most a hundred counted"
+    );
+}
+
 /// Builds the index, then keeps memory in order again and again.
 pub(crate) async fn upkeep(services: Services, every: Duration) {
+    describe();
     let memories = &services.memories;
     let began = std::time::Instant::now();
     let mut pause = tokio::time::interval(every);
@@ -225,6 +238,8 @@ async fn once(memories: &MemoryService) -> nova_core::Result<()> {
     memories.flush_accesses().await?;
     memories.expire().await?;
     memories.consolidate_due().await?;
+    let waiting = memories.waiting(None).await?;
+    metrics::gauge!("nova_memory_waiting_episodes").set(waiting as f64);
     Ok(())
 }
 

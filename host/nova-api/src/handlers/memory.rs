@@ -137,6 +137,10 @@ pub(crate) async fn search(
 }
 
 /// Consolidate the episodes that wait, now.
+///
+/// At most some thousands at once; `waiting` says how many are left, and the background goes on with them. Where the domain
+/// has no room left (`memory.records_max`, `memory.bytes_max`), episodes are looked at all the same, but no new
+/// knowledge is made of them: what is said again once there is room, is. What is known already is still reinforced.
 #[utoipa::path(post, path = ROUTED, tag = "memory", operation_id = "consolidate_memories", request_body = Option<ConsolidateBody>, responses(
     (status = 200, description = "What was done", body = MemoryWorkAnswer<ConsolidationFacts>),
 ))]
@@ -176,7 +180,7 @@ pub(crate) async fn forget(
     )))
 }
 
-/// What the domain's memories take.
+/// What the domain's memories take, and how far consolidation and vectors are.
 #[utoipa::path(get, path = ROUTED, tag = "memory", operation_id = "memory_usage", responses(
     (status = 200, description = "Records and bytes", body = MemoryWorkAnswer<UsageFacts>),
 ))]
@@ -186,8 +190,10 @@ pub(crate) async fn usage(
 ) -> Result<Answer<MemoryWorkAnswer<UsageFacts>>, Problem> {
     let memories = &state.services.memories;
     let usage = memories.usage(&actor.domain).await?;
+    let waiting = memories.waiting(Some(&actor.domain)).await?;
     Ok(Answer::ok(MemoryWorkAnswer::usage(
         usage,
+        waiting,
         memories.embedding_progress(),
         state.clock.now(),
     )))

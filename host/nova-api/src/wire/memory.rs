@@ -37,8 +37,9 @@ pub(crate) struct MemoryRecord {
     /// What filters look at.
     #[schema(value_type = OpenObject)]
     metadata: Map<String, Value>,
-    /// The episodes from which it was consolidated.
-    #[schema(value_type = Vec<Id>)]
+    /// The episodes from which it was consolidated, oldest first; at most 1000, further ones are only counted in
+    /// `occurrences`.
+    #[schema(value_type = Vec<Id>, max_items = 1000)]
     provenance: Vec<MemoryId>,
     /// How many episodes said it.
     #[schema(minimum = 1, example = 1)]
@@ -335,7 +336,7 @@ impl MemoryWorkAnswer<ForgottenFacts> {
 
 /// What a domain's memories take.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({"episodic": 1200, "semantic": 85, "bytes": 310000,
+#[schema(example = json!({"episodic": 1200, "semantic": 85, "bytes": 310000, "waiting": 4,
     "embedding": {"model": "nova-static-256", "share": 1.0}}))]
 pub(crate) struct UsageFacts {
     /// Episodes.
@@ -344,6 +345,8 @@ pub(crate) struct UsageFacts {
     semantic: u64,
     /// Bytes of contents, contexts and metadata.
     bytes: u64,
+    /// Episodes that wait for consolidation, at least: of each agent a hundred are counted.
+    waiting: u64,
     /// How far the vectors are, over all domains.
     embedding: EmbeddingFacts,
 }
@@ -362,6 +365,7 @@ impl MemoryWorkAnswer<UsageFacts> {
     /// The envelope of a domain's usage.
     pub(crate) fn usage(
         usage: MemoryUsage,
+        waiting: u64,
         embedding: EmbeddingProgress,
         timestamp: Timestamp,
     ) -> Self {
@@ -374,6 +378,7 @@ impl MemoryWorkAnswer<UsageFacts> {
             episodic,
             semantic,
             bytes,
+            waiting,
             embedding: EmbeddingFacts {
                 share: embedding.share(),
                 model: embedding.model,

@@ -115,6 +115,16 @@ impl MemoryService {
         Ok(total)
     }
 
+    /// Episodes that wait, in one domain or in all; of each agent no more are counted than are due at once, and a hundred.
+    ///
+    /// # Errors
+    /// As the datastore's.
+    pub async fn waiting(&self, domain: Option<&Domain>) -> Result<u64> {
+        let mut pending = self.pending().await?;
+        pending.retain(|of| domain.is_none_or(|domain| *domain == of.domain));
+        Ok(pending.iter().map(|of| of.episodes).sum())
+    }
+
     async fn pending(&self) -> Result<Vec<PendingEpisodes>> {
         let due = usize::try_from(self.ports.config.memory.consolidate_episodes);
         let counted = due.unwrap_or(usize::MAX).max(COUNTED_MIN);

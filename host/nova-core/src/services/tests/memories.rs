@@ -362,6 +362,10 @@ async fn consolidation_is_due_by_number_importance_or_age() {
         store(&bench, said(&format!("event number {i}"))).await;
     }
     assert_eq!(memories.consolidate_due().await.unwrap().episodes, 0);
+    assert_eq!(memories.waiting(None).await.unwrap(), 9);
+    assert_eq!(memories.waiting(Some(&home())).await.unwrap(), 9);
+    let other = "other".parse().unwrap();
+    assert_eq!(memories.waiting(Some(&other)).await.unwrap(), 0);
     store(&bench, said("event number nine")).await;
     assert_eq!(memories.consolidate_due().await.unwrap().episodes, 10);
     store(&bench, said("one alone")).await;
