@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod trouble;
+
 fn config(folder: &TempDir) -> JournalConfig {
     JournalConfig {
         path: folder.path().join("decisions.db"),

@@ -1,7 +1,6 @@
 //! The thread that writes decisions, and the bounded queue before it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use nova_core::{Clock as _, Error, Result, SystemClock};
 use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::JournalConfig;
@@ -44,7 +43,8 @@ pub(super) struct Writer {
     room: Arc<Semaphore>,
     permits: u32,
     wait: Duration,
-    failing: Arc<AtomicBool>,
+    /// Whether the last write failed, and none has succeeded since.
+    pub(super) failing: watch::Receiver<bool>,
     thread: Mutex<Option<JoinHandle<bool>>>,
 }
 
@@ -58,7 +58,7 @@ impl Writer {
         let permits = (config.queue_bytes / PERMIT_BYTES).clamp(1, 1 << 28);
         let permits = u32::try_from(permits).unwrap_or(1 << 28);
         let (sender, queue) = mpsc::unbounded_channel();
-        let failing = Arc::new(AtomicBool::new(false));
+        let (tell, failing) = watch::channel(false);
         let codec = Codec::new().map_err(|source| StoreError::Open {
             path: config.path.clone(),
             source: source.into(),
@@ -71,7 +71,7 @@ impl Writer {
             connection,
             codec,
             config,
-            failing: Arc::clone(&failing),
+            failing: tell,
             forgot: None,
         };
         let thread = thread::Builder::new()
@@ -95,7 +95,7 @@ impl Writer {
         let room = Arc::clone(&self.room);
         let permit = match Arc::clone(&self.room).try_acquire_many_owned(size) {
             Ok(permit) => Some(permit),
-            Err(_) if self.failing.load(Relaxed) => None,
+            Err(_) if *self.failing.borrow() => None,
             Err(_) => match timeout(self.wait, room.acquire_many_owned(size)).await {
                 Ok(Ok(permit)) => Some(permit),
                 _ => None,
@@ -113,9 +113,19 @@ impl Writer {
         }
     }
 
-    /// Waits until all that was queued before is written, or a write has failed.
+    /// Waits until all that was queued before is written.
+    ///
+    /// # Errors
+    /// It cannot be written at present, or the journal is closed. What is queued stays so.
     pub(super) async fn flush(&self) -> Result<()> {
         let closed = || Error::unavailable("the decision journal is closed", 1);
+        let full = "the decision journal cannot be written at present; what is decided waits";
+        let full = || Error::unavailable(full, 1);
+        let mut failing = self.failing.clone();
+        // Not queued then: who asks again and again would fill the queue, which is bounded by decisions alone.
+        if *failing.borrow() {
+            return Err(full());
+        }
         let (sender, done) = oneshot::channel();
         let queued = match &*self.queue.read() {
             Some(queue) => queue.send(Item::Flush(sender)).is_ok(),
@@ -124,7 +134,12 @@ impl Writer {
         if !queued {
             return Err(closed());
         }
-        done.await.map_err(|_| closed())
+        tokio::select! {
+            biased;
+            done = done => done.map_err(|_| closed()),
+            // An error: the thread has ended.
+            failed = failing.wait_for(|failing| *failing) => Err(failed.map_or_else(|_| closed(), |_| full())),
+        }
     }
 
     /// Writes what is queued and ends the thread; blocks.
@@ -157,7 +172,7 @@ struct Work {
     connection: Connection,
     codec: Codec,
     config: JournalConfig,
-    failing: Arc<AtomicBool>,
+    failing: watch::Sender<bool>,
     forgot: Option<Instant>,
 }
 
@@ -202,13 +217,13 @@ impl Work {
         loop {
             match file::insert(&mut self.connection, &mut self.codec, decisions) {
                 Ok(()) => {
-                    self.failing.store(false, Relaxed);
+                    self.failing.send_if_modified(std::mem::take);
                     counter!("nova_journal_decisions_total", "outcome" => "recorded")
                         .increment(decisions.len() as u64);
                     return true;
                 }
                 Err(error) => {
-                    if !self.failing.swap(true, Relaxed) {
+                    if !self.failing.send_replace(true) {
                         tracing::error!(%error, cause = ?error, "decisions cannot be written; it is tried again");
                     }
                     tries += 1;
