@@ -120,7 +120,8 @@ pub(crate) struct ReplayAnswer {
     status: &'static str,
     #[schema(value_type = Time)]
     started_at: Timestamp,
-    /// Problems done.
+    /// Problems done. Fewer than `total` at the end where records could not be read (the log says which,
+    /// `nova_journal_unreadable_total` how many) or were forgotten meanwhile.
     done: u64,
     /// Problems in all; 0 until they are counted.
     total: u64,

@@ -128,10 +128,11 @@ pub trait DecisionJournal: DecisionSink {
     /// The journal cannot be read.
     async fn replay_span(&self, filter: ReplayFilter, decisions_max: u64) -> Result<ReplaySpan>;
 
-    /// Whole decisions to be replayed that follow a position, oldest first, each with its position.
+    /// Whole decisions to be replayed that follow a position, oldest first, each with its position. A record that
+    /// cannot be read is left out, and counted; none at all: there are no more.
     ///
     /// # Errors
-    /// The journal or a record cannot be read.
+    /// The journal cannot be read.
     async fn replay_part(
         &self,
         filter: ReplayFilter,

@@ -1,5 +1,6 @@
 //! What is read from the journal.
 
+use metrics::counter;
 use nova_core::ports::runtime::Route;
 use nova_core::ports::{
     DecisionFilter, DecisionSummary, JournalUsage, Page, PageRequest, ReplayFilter, ReplaySpan,
@@ -74,10 +75,10 @@ pub(super) fn span_sql(filter: &ReplayFilter) -> String {
     )
 }
 
-/// The statement of [`replay_part`]; its last parameters are after and rows.
+/// The statement of [`replay_part`]; its last parameter is after.
 pub(super) fn part_sql(filter: &ReplayFilter) -> String {
     let replayed = replayed(filter);
-    format!("SELECT {WHOLE} {replayed} AND position > ? ORDER BY position LIMIT ?")
+    format!("SELECT {WHOLE} {replayed} AND position > ? ORDER BY position")
 }
 
 /// Calls `run` with the filter's parameters and these.
@@ -117,7 +118,7 @@ pub(super) fn replay_span(
     })
 }
 
-/// Whole decisions after a position.
+/// Whole decisions after a position, as many as can be read: a damaged record takes no other with it.
 pub(super) fn replay_part(
     connection: &Connection,
     filter: &ReplayFilter,
@@ -125,10 +126,23 @@ pub(super) fn replay_part(
     limit: usize,
 ) -> Result<Vec<(i64, Decision)>, StoreError> {
     let mut statement = connection.prepare_cached(&part_sql(filter))?;
-    let rows = i64::try_from(limit).unwrap_or(i64::MAX);
-    with_filter(filter, &[&after, &rows], |params| {
-        let found = statement.query_map(params, |row| Ok((row.get(0)?, whole(row)?)))?;
-        Ok(found.collect::<rusqlite::Result<_>>()?)
+    with_filter(filter, &[&after], |params| {
+        let mut rows = statement.query(params)?;
+        let mut part = Vec::new();
+        while part.len() < limit
+            && let Some(row) = rows.next()?
+        {
+            let position = row.get(0)?;
+            match whole(row) {
+                Ok(decision) => part.push((position, decision)),
+                Err(error @ rusqlite::Error::FromSqlConversionFailure(..)) => {
+                    counter!("nova_journal_unreadable_total").increment(1);
+                    tracing::warn!(position, %error, "a recorded decision cannot be read: it is left out");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(part)
     })
 }
 

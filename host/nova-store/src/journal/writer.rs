@@ -54,6 +54,10 @@ impl Writer {
             "nova_journal_decisions_total",
             "Decisions by what became of their record: recorded, lost"
         );
+        describe_counter!(
+            "nova_journal_unreadable_total",
+            "Recorded decisions that a replay or a gate left out, as their record cannot be read"
+        );
         describe_gauge!("nova_journal_bytes", "Bytes in use of the decision journal");
         let permits = (config.queue_bytes / PERMIT_BYTES).clamp(1, 1 << 28);
         let permits = u32::try_from(permits).unwrap_or(1 << 28);

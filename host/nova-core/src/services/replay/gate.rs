@@ -134,7 +134,7 @@ async fn ask(
     while done < span.decisions {
         let part = journal.replay_part(filter.clone(), after, PART).await?;
         let Some((last, _)) = part.last() else {
-            break; // Forgotten meanwhile.
+            break; // Forgotten meanwhile, or unreadable.
         };
         after = *last;
         for (_, decision) in part {

@@ -49,7 +49,7 @@ pub async fn replay(
     while done < span.decisions {
         let part = journal.replay_part(filter.clone(), after, PART).await?;
         let Some((last, _)) = part.last() else {
-            break; // Forgotten meanwhile.
+            break; // Forgotten meanwhile, or unreadable.
         };
         after = *last;
         done += part.len() as u64;
