@@ -78,9 +78,12 @@ impl Arena {
         let sources = kept.map_err(Error::service)?.sources(plugin);
         let source = sources.first();
         let source = source.ok_or_else(|| Error::not_found("kept revision of plugin", plugin))?;
-        let serving = self.load(source, None).await?;
-        let candidate = self.load(&check::source(file), Some(&serving)).await?;
-        Ok((serving, candidate))
+        // Signed or not: what an operator tries out in a process of its own does not serve.
+        let serving = accepted(source, self.loader.try_out(source).await, None)?;
+        let serving = self.loaded(&serving);
+        let file = check::source(file);
+        let candidate = accepted(&file, self.loader.try_out(&file).await, Some(&serving))?;
+        Ok((serving, self.loaded(&candidate)))
     }
 
     /// A component's bytes in the place of a revision.
@@ -100,7 +103,17 @@ impl Arena {
         let written = written.await.map_err(Error::service)?;
         let (_dir, path) = written.map_err(Error::service)?;
         let serving = self.revision(serving);
-        self.load(&Source::lone(&path), Some(&serving)).await
+        let source = Source::lone(&path);
+        let outcome = self.loader.try_out(&source).await;
+        let loaded = accepted(&source, outcome, Some(&serving))?;
+        Ok(self.loaded(&loaded))
+    }
+
+    /// A kept revision, with its own settings and limits.
+    pub(crate) async fn kept(&self, number: u64, source: &Source) -> Result<Arc<Runner>> {
+        let outcome = self.loader.load(source, None, &[]).await;
+        let loaded = accepted(source, outcome, None)?;
+        Ok(self.numbered(&loaded, Some(number)))
     }
 
     /// A loaded revision.
@@ -123,12 +136,16 @@ impl Arena {
 
     /// What a load made, before it serves.
     pub(crate) fn loaded(&self, loaded: &Loaded) -> Arc<Runner> {
+        self.numbered(loaded, None)
+    }
+
+    fn numbered(&self, loaded: &Loaded, revision: Option<u64>) -> Arc<Runner> {
         let contestant = Contestant {
             plugin: loaded.unit.plugin.to_string(),
             kind: loaded.unit.guest.kind(),
             version: loaded.version.clone(),
             digest: loaded.digest.clone(),
-            revision: None,
+            revision,
             settings: loaded.settings.clone(),
         };
         self.runner(loaded.unit.clone(), contestant)
@@ -153,29 +170,29 @@ impl Arena {
             Arc::clone(&self.datastore),
         ))
     }
+}
 
-    /// Loads and probes as before a swap, signed or not: what is tried out does not serve.
-    async fn load(&self, source: &Source, instead_of: Option<&Runner>) -> Result<Arc<Runner>> {
-        let mut loaded = match self.loader.try_out(source).await {
-            Outcome::Loaded(loaded) => loaded,
-            Outcome::Refused { refused, .. } => return Err(refuse(&refused)),
-            Outcome::Unchanged(_) | Outcome::Moved | Outcome::Withheld => {
-                return Err(Error::conflict(
-                    "the candidate's file changed while it was read; try again",
-                    json!({"file": source.file()}),
-                ));
-            }
-        };
-        if let Some(serving) = instead_of {
-            same_kind(serving.contestant().kind, loaded.unit.guest.kind())?;
-            if source.manifest.is_none() {
-                loaded.settings = serving.contestant().settings.clone();
-                loaded.unit.settings = serving.unit().settings.clone();
-                loaded.unit.limits = serving.unit().limits;
-            }
+/// What was loaded, in the place of another, where there is one.
+fn accepted(source: &Source, outcome: Outcome, instead_of: Option<&Runner>) -> Result<Box<Loaded>> {
+    let mut loaded = match outcome {
+        Outcome::Loaded(loaded) => loaded,
+        Outcome::Refused { refused, .. } => return Err(refuse(&refused)),
+        Outcome::Unchanged(_) | Outcome::Moved | Outcome::Withheld => {
+            return Err(Error::conflict(
+                "the candidate's file changed while it was read; try again",
+                json!({"file": source.file()}),
+            ));
         }
-        Ok(self.loaded(&loaded))
+    };
+    if let Some(serving) = instead_of {
+        same_kind(serving.contestant().kind, loaded.unit.guest.kind())?;
+        if source.manifest.is_none() {
+            loaded.settings = serving.contestant().settings.clone();
+            loaded.unit.settings = serving.unit().settings.clone();
+            loaded.unit.limits = serving.unit().limits;
+        }
     }
+    Ok(loaded)
 }
 
 /// Refuses a candidate that decides something else.

@@ -8,6 +8,7 @@ use nova_core::{Error, Result};
 use serde_json::json;
 
 use crate::arena::same_kind;
+use crate::contender::Runner;
 use crate::registry::Revision;
 use crate::runtime::Runtime;
 
@@ -23,6 +24,17 @@ impl Runtime {
             )
         })
     }
+
+    /// A revision in memory; else a kept one, taken back or staged as well.
+    async fn numbered_revision(&self, plugin: &str, number: u64) -> Result<Arc<Runner>> {
+        let snapshot = self.registry.snapshot_full();
+        if let Some(found) = snapshot.plugin(plugin).and_then(|p| p.revision(number)) {
+            return Ok(self.arena.revision(&found));
+        }
+        let kept = self.kept.find(plugin, Some(number), 0);
+        let (_, source) = kept.ok_or_else(|| Error::not_found("revision", number))?;
+        self.arena.kept(number, &source).await
+    }
 }
 
 #[async_trait]
@@ -33,18 +45,12 @@ impl Contests for Runtime {
 
     async fn candidate(&self, plugin: &str, from: Candidate) -> Result<Arc<dyn Contender>> {
         let serving = self.serving_revision(plugin)?;
-        let other = match from {
-            Candidate::Component(bytes) => {
-                return Ok(self.arena.component(bytes, &serving).await?);
-            }
-            Candidate::Plugin(name) => self.serving_revision(&name)?,
-            Candidate::Revision(number) => {
-                let snapshot = self.registry.snapshot();
-                let found = snapshot.plugin(plugin).and_then(|p| p.revision(number));
-                found.ok_or_else(|| Error::not_found("revision", number))?
-            }
+        let candidate = match from {
+            Candidate::Component(bytes) => self.arena.component(bytes, &serving).await?,
+            Candidate::Plugin(name) => self.arena.revision(&*self.serving_revision(&name)?),
+            Candidate::Revision(number) => self.numbered_revision(plugin, number).await?,
         };
-        same_kind(serving.kind, other.kind)?;
-        Ok(self.arena.revision(&other))
+        same_kind(serving.kind, candidate.contestant().kind)?;
+        Ok(candidate)
     }
 }

@@ -51,7 +51,7 @@ pub struct Runtime {
     invoker: Arc<Invoker>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) arena: Arena,
-    kept: Arc<Kept>,
+    pub(crate) kept: Arc<Kept>,
     processors: Arc<Processors>,
     events: Arc<Events>,
     datastore: Arc<dyn Datastore>,

@@ -24,7 +24,7 @@ pub(crate) struct CandidateBody {
     #[serde(default)]
     #[schema(example = "peft")]
     plugin: Option<String>,
-    /// An earlier revision of the plugin itself.
+    /// Another revision of the plugin itself: one that is kept, taken back or staged.
     #[serde(default)]
     revision: Option<u64>,
     /// A component that is not installed, in Base64.

@@ -13,7 +13,7 @@ use crate::strategy::decision::Decision;
 pub enum Candidate {
     /// The serving revision of an installed plugin.
     Plugin(String),
-    /// An earlier revision of the plugin itself, by its number.
+    /// Another revision of the plugin itself, by its number: one that is kept, taken back or staged.
     Revision(u64),
     /// A component's bytes, not installed: it is asked with the settings and limits of the plugin that it
     /// would replace.
@@ -47,7 +47,8 @@ pub trait Contests: Send + Sync + 'static {
     /// A candidate for the place of `plugin`.
     ///
     /// # Errors
-    /// As [`Contests::serving`]; [`crate::Error::Validation`] when the component would be refused, with
-    /// the step and the reason, or decides something else.
+    /// As [`Contests::serving`]; [`crate::Error::ResourceNotFound`] for a revision that is not kept;
+    /// [`crate::Error::Validation`] when the component would be refused, with the step and the reason, or decides
+    /// something else.
     async fn candidate(&self, plugin: &str, from: Candidate) -> Result<Arc<dyn Contender>>;
 }

@@ -1,6 +1,7 @@
 //! A new build of what serves, uploaded to be tried out before it serves.
 
 use nova_core::ports::runtime::{Route, ServingFrom};
+use nova_core::ports::{Candidate, Contests as _};
 use nova_core::strategy::route::Routes;
 
 use super::aside::on_trial;
@@ -109,4 +110,33 @@ async fn what_cannot_be_staged_is_refused_and_changes_nothing() {
     let after = until_serves(&runtime, "guest", "3.0.0").await;
     assert_eq!((revision(&after), &after.staged), (3, &None));
     assert_eq!(runtime.revisions("guest"), [3, 1]);
+}
+
+#[tokio::test]
+async fn revisions_that_are_only_kept_can_be_replayed_by_their_number() {
+    let bench = Bench::new();
+    bench.put("guest.wasm", &allocator("1.0.0"));
+    let runtime = bench.start();
+    until_serves(&runtime, "guest", "1.0.0").await;
+    bench.put("guest.wasm", &allocator("2.0.0"));
+    until_serves(&runtime, "guest", "2.0.0").await;
+    until_kept(&bench, 2).await;
+    let back = runtime.roll_back("guest", None, "ordered".into(), None);
+    assert_eq!(revision(&back.await.unwrap()), 1);
+    stage(&runtime, allocator("3.0.0")).await.unwrap();
+    runtime.shutdown().await;
+    drop(runtime);
+
+    let runtime = bench.start();
+    until_serves(&runtime, "guest", "1.0.0").await;
+    for (number, version) in [(1, "1.0.0"), (2, "2.0.0"), (3, "3.0.0")] {
+        let candidate = runtime.candidate("guest", Candidate::Revision(number));
+        let candidate = candidate.await.unwrap();
+        let who = candidate.contestant();
+        assert_eq!((who.revision, &*who.version), (Some(number), version));
+    }
+    let unknown = runtime.candidate("guest", Candidate::Revision(4));
+    let Err(nova_core::Error::ResourceNotFound { .. }) = unknown.await else {
+        panic!("nobody is the fourth")
+    };
 }
