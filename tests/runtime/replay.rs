@@ -220,6 +220,14 @@ fn refusals(daemon: &Client) {
             "candidate.component",
         ),
         (
+            json!({"candidate": {"component": "", "signature": "?"}}),
+            "candidate.signature",
+        ),
+        (
+            json!({"candidate": {"plugin": "a", "signature": ""}}),
+            "candidate",
+        ),
+        (
             json!({"candidate": {"plugin": "heft"}, "since_s": 0}),
             "since_s",
         ),

@@ -20,6 +20,7 @@ use crate::invoke::{Invoker, Unit};
 use crate::kept::Kept;
 use crate::loader::{Loader, Outcome};
 use crate::registry::{Loaded, Revision};
+use crate::signature::beside;
 
 /// Makes contenders; they share an engine and its instances.
 #[derive(Clone)]
@@ -86,10 +87,11 @@ impl Arena {
         Ok((serving, self.loaded(&candidate)))
     }
 
-    /// A component's bytes in the place of a revision.
+    /// A component's bytes in the place of a revision; signed, where signers are configured, as an upload is.
     pub(crate) async fn component(
         &self,
         bytes: Arc<Vec<u8>>,
+        signature: Option<String>,
         serving: &Revision,
     ) -> Result<Arc<Runner>> {
         let name = serving.unit.plugin.to_string();
@@ -98,13 +100,16 @@ impl Arena {
             let dir = tempfile::tempdir_in(dir)?;
             let path = dir.path().join(format!("{name}.wasm"));
             std::fs::write(&path, &*bytes)?;
+            if let Some(text) = signature {
+                std::fs::write(beside(&path), text)?;
+            }
             Ok::<_, std::io::Error>((dir, path))
         });
         let written = written.await.map_err(Error::service)?;
         let (_dir, path) = written.map_err(Error::service)?;
         let serving = self.revision(serving);
         let source = Source::lone(&path);
-        let outcome = self.loader.try_out(&source).await;
+        let outcome = self.loader.load(&source, None, &[]).await;
         let loaded = accepted(&source, outcome, Some(&serving))?;
         Ok(self.loaded(&loaded))
     }

@@ -46,7 +46,10 @@ impl Contests for Runtime {
     async fn candidate(&self, plugin: &str, from: Candidate) -> Result<Arc<dyn Contender>> {
         let serving = self.serving_revision(plugin)?;
         let candidate = match from {
-            Candidate::Component(bytes) => self.arena.component(bytes, &serving).await?,
+            Candidate::Component { bytes, signature } => {
+                let component = self.arena.component(bytes, signature, &serving);
+                component.await?
+            }
             Candidate::Plugin(name) => self.arena.revision(&*self.serving_revision(&name)?),
             Candidate::Revision(number) => self.numbered_revision(plugin, number).await?,
         };

@@ -80,7 +80,7 @@ struct Sound {
 enum Purpose {
     /// It is to serve: where signers are configured, one of them must have signed it.
     Serve,
-    /// It is asked beside the traffic: anybody's may be.
+    /// An operator tries it out, in a process of its own beside the daemon: anybody's may be.
     TryOut,
 }
 
@@ -129,7 +129,7 @@ impl Loader {
             .outcome
     }
 
-    /// Loads what is not to serve.
+    /// Loads what no daemon runs, signed or not.
     pub(crate) async fn try_out(self: &Arc<Self>, source: &Source) -> Outcome {
         self.steps(source, None, &[], Purpose::TryOut).await.outcome
     }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::object::only_object;
 use super::schema::{Id, Time};
 
-/// The other one; exactly one of the three.
+/// The other one; exactly one of `plugin`, `revision`, `component`.
 #[derive(Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
 #[schema(as = ReplayCandidate)]
@@ -30,6 +30,10 @@ pub(crate) struct CandidateBody {
     /// A component that is not installed, in Base64.
     #[serde(default)]
     component: Option<String>,
+    /// The component's detached signature in minisign format (the file that `nova plugin sign` makes), in Base64.
+    /// Needed where `plugins.signers` is configured.
+    #[serde(default)]
+    signature: Option<String>,
 }
 only_object!(CandidateBody);
 
@@ -71,23 +75,19 @@ impl ReplayBody {
             plugin: other,
             revision,
             component,
+            signature,
         } = self.candidate;
-        let candidate = match (other, revision, component) {
-            (Some(name), None, None) => Candidate::Plugin(name),
-            (None, Some(number), None) => Candidate::Revision(number),
-            (None, None, Some(text)) => {
-                let bytes = STANDARD.decode(text).map_err(|error| {
-                    Error::field(
-                        "candidate.component",
-                        format!("component must be Base64: {error}"),
-                    )
-                })?;
-                Candidate::Component(Arc::new(bytes))
-            }
+        let candidate = match (other, revision, component, signature) {
+            (Some(name), None, None, None) => Candidate::Plugin(name),
+            (None, Some(number), None, None) => Candidate::Revision(number),
+            (None, None, Some(text), signature) => Candidate::Component {
+                bytes: Arc::new(base64("component", &text)?),
+                signature: signature.as_deref().map(signature_text).transpose()?,
+            },
             _ => {
                 return Err(Error::field(
                     "candidate",
-                    "candidate must have exactly one of plugin, revision, component",
+                    "candidate must have exactly one of plugin, revision, component; only a component has a signature",
                 ));
             }
         };
@@ -104,6 +104,24 @@ impl ReplayBody {
             decisions_max: self.decisions_max,
         })
     }
+}
+
+fn base64(field: &str, text: &str) -> Result<Vec<u8>, Error> {
+    STANDARD.decode(text).map_err(|error| {
+        Error::field(
+            format!("candidate.{field}"),
+            format!("{field} must be Base64: {error}"),
+        )
+    })
+}
+
+fn signature_text(text: &str) -> Result<String, Error> {
+    String::from_utf8(base64("signature", text)?).map_err(|_| {
+        Error::field(
+            "candidate.signature",
+            "signature must be a signature file's text in Base64",
+        )
+    })
 }
 
 /// A replay.

@@ -15,9 +15,14 @@ pub enum Candidate {
     Plugin(String),
     /// Another revision of the plugin itself, by its number: one that is kept, taken back or staged.
     Revision(u64),
-    /// A component's bytes, not installed: it is asked with the settings and limits of the plugin that it
+    /// A component that is not installed: it is asked with the settings and limits of the plugin that it
     /// would replace.
-    Component(Arc<Vec<u8>>),
+    Component {
+        /// Its bytes.
+        bytes: Arc<Vec<u8>>,
+        /// The text of its detached signature (minisign); none = it is not signed.
+        signature: Option<String>,
+    },
 }
 
 /// A revision that is asked on its own account: its calls are in nobody's numbers.

@@ -3,6 +3,7 @@
 use minisign::KeyPair;
 use nova_core::error::Error;
 use nova_core::ports::runtime::ServingFrom;
+use nova_core::ports::{Candidate, Contests as _};
 
 use super::*;
 use crate::Signers;
@@ -134,4 +135,27 @@ async fn a_kept_revision_serves_after_a_restart_only_while_its_signer_counts() {
     bench.put("guest.wasm", b"garbage");
     let runtime = bench.start_with(config(&bench, &[&new]));
     until_serves(&runtime, "guest", "1.0.0").await;
+}
+
+#[tokio::test]
+async fn a_component_to_be_replayed_brings_its_signature() {
+    let (bench, ours) = (Bench::new(), keys());
+    bench.put("guest.wasm", &allocator("1.0.0"));
+    let signature = sign(&ours, &allocator("1.0.0"));
+    bench.put("guest.wasm.sig", signature.as_bytes());
+    let runtime = bench.start_with(config(&bench, &[&ours]));
+    until_serves(&runtime, "guest", "1.0.0").await;
+    let candidate = async |signature| {
+        let bytes = Arc::new(allocator("2.0.0"));
+        let component = Candidate::Component { bytes, signature };
+        runtime.candidate("guest", component).await
+    };
+    for wrong in [None, Some(signature), Some("nonsense".to_owned())] {
+        match candidate(wrong).await.err() {
+            Some(Error::Validation { details, .. }) => assert_eq!(details["stage"], "signature"),
+            other => panic!("{other:?}"),
+        }
+    }
+    let signed = candidate(Some(sign(&ours, &allocator("2.0.0")))).await;
+    assert_eq!(signed.unwrap().contestant().version, "2.0.0");
 }
