@@ -45,11 +45,19 @@ type Key = (Arc<str>, Domain, Option<u64>);
 pub(crate) struct Processors {
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
     limit: usize,
-    /// Processors that took over the state of another revision's, and those that began anew.
-    carried_over: AtomicU64,
-    rebuilt: AtomicU64,
+    /// By plugin, since the daemon started.
+    begun: Mutex<HashMap<Arc<str>, Begun>>,
     /// Counts questions, to know which processor was asked least recently.
     clock: AtomicU64,
+}
+
+/// How processors began.
+#[derive(Clone, Copy, Default)]
+struct Begun {
+    /// With the state of another revision's.
+    carried_over: u64,
+    /// With nothing.
+    rebuilt: u64,
 }
 
 #[derive(Default)]
@@ -83,8 +91,7 @@ impl Processors {
         Self {
             slots: Mutex::default(),
             limit: limit.max(1),
-            carried_over: AtomicU64::new(0),
-            rebuilt: AtomicU64::new(0),
+            begun: Mutex::default(),
             clock: AtomicU64::new(0),
         }
     }
@@ -114,7 +121,7 @@ impl Processors {
             Some((of, live)) if Arc::ptr_eq(&of, revision) => live,
             Some((of, live)) => match live.carry_over(invoker, &of.unit, unit).await {
                 Some(live) => {
-                    self.carried_over.fetch_add(1, Relaxed);
+                    self.begun(&unit.plugin, |begun| begun.carried_over += 1);
                     live
                 }
                 None => self.rebuild(invoker, unit).await?,
@@ -152,16 +159,21 @@ impl Processors {
 
     async fn rebuild(&self, invoker: &Invoker, unit: &Unit) -> Result<Live, Failure> {
         let live = Live::start(invoker, unit).await?;
-        self.rebuilt.fetch_add(1, Relaxed);
+        self.begun(&unit.plugin, |begun| begun.rebuilt += 1);
         Ok(live)
+    }
+
+    fn begun(&self, plugin: &Arc<str>, count: impl FnOnce(&mut Begun)) {
+        count(self.begun.lock().entry(Arc::clone(plugin)).or_default());
     }
 
     /// How the processors of a plugin do.
     pub(crate) fn status(&self, plugin: &str) -> ProcessorStatus {
+        let begun = self.begun.lock().get(plugin).copied().unwrap_or_default();
         let slots = self.slots.lock();
         let mut status = ProcessorStatus {
-            carried_over: self.carried_over.load(Relaxed),
-            rebuilt: self.rebuilt.load(Relaxed),
+            carried_over: begun.carried_over,
+            rebuilt: begun.rebuilt,
             ..ProcessorStatus::default()
         };
         for slot in slots.iter().filter(|((of, ..), _)| &**of == plugin) {

@@ -196,6 +196,12 @@ async fn a_swap_carries_the_state_over_or_rebuilds_it_where_it_is_refused() {
     );
     assert_eq!((seen().rebuilt, seen().carried_over), (2, 1));
     assert_eq!(seen().ingested_events, 10_006, "all of it again");
+
+    bench.put("other.wasm", &processor("1.0.0"));
+    let other = until_serves(&runtime, "other", "1.0.0").await.processors;
+    let other = other.unwrap();
+    let seen = (other.alive, other.rebuilt, other.carried_over);
+    assert_eq!(seen, (0, 0, 0), "each plugin's own");
 }
 
 #[tokio::test]
