@@ -259,8 +259,11 @@ impl TryRng for SplitMix {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use wasmtime::component::Component;
+
     use super::*;
-    use crate::config::DEFAULT_LIMITS;
+    use crate::config::{DEFAULT_LIMITS, RuntimeConfig};
+    use crate::invoke::Invoker;
 
     #[test]
     fn the_quota_holds_over_all_memories_at_and_past_its_limit() {
@@ -294,5 +297,54 @@ mod tests {
         let mut bytes = [0; 11];
         SplitMix(1_234_567).try_fill_bytes(&mut bytes).unwrap();
         assert_eq!(bytes[..8], 6_457_827_717_110_365_317_u64.to_le_bytes());
+    }
+
+    /// Subscribes to the clock so many times, and lets go of nothing.
+    const HOARDER: &str = r#"(component
+      (import "wasi:io/poll@0.2.0" (instance $poll (export "pollable" (type (sub resource)))))
+      (alias export $poll "pollable" (type $pollable))
+      (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+        (alias outer 1 $pollable (type $outer))
+        (export "pollable" (type $p (eq $outer)))
+        (export "subscribe-duration" (func (param "when" u64) (result (own $p))))))
+      (alias export $clock "subscribe-duration" (func $subscribe))
+      (core func $subscribe_core (canon lower (func $subscribe)))
+      (core module $module
+        (import "clock" "subscribe" (func $subscribe (param i64) (result i32)))
+        (func (export "hoard") (param $times i32)
+          (loop $again
+            (drop (call $subscribe (i64.const 1)))
+            (local.set $times (i32.sub (local.get $times) (i32.const 1)))
+            (br_if $again (local.get $times)))))
+      (core instance $core (instantiate $module
+        (with "clock" (instance (export "subscribe" (func $subscribe_core))))))
+      (func (export "hoard") (param "times" u32) (canon lift (core func $core "hoard"))))"#;
+
+    #[tokio::test]
+    async fn a_guest_holds_so_many_handles_and_no_more() {
+        let invoker = Invoker::new(&RuntimeConfig::default()).unwrap();
+        let engine = &invoker.engine;
+        let bytes = wat::parse_str(HOARDER).unwrap();
+        let component = Component::from_binary(engine, &bytes).unwrap();
+        let linker = linker(engine).unwrap();
+        let turns = Turns::new(1);
+        for (times, fits) in [(100, true), (HANDLES as u32 + 1, false)] {
+            let mut store = Sandbox::store(engine, &turns, &"guest".into(), &DEFAULT_LIMITS, 0);
+            let meter = Arc::clone(&store.data().meter);
+            let call = async {
+                let instance = linker.instantiate_async(&mut store, &component).await?;
+                let hoard = instance.get_typed_func::<(u32,), ()>(&mut store, "hoard")?;
+                hoard.call_async(&mut store, (times,)).await
+            };
+            let time = Duration::from_secs(60);
+            let ended = meter.run(time, time, call).await.unwrap();
+            match ended {
+                Ok(()) => assert!(fits),
+                Err(error) => {
+                    let reason = error.root_cause().to_string();
+                    assert!(!fits && reason.contains("table"), "{reason}");
+                }
+            }
+        }
     }
 }

@@ -151,6 +151,61 @@ async fn a_turn_is_waited_for_and_no_longer() {
 }
 
 #[tokio::test]
+async fn what_runs_within_its_deadline_ends_at_its_wall_clock_cap() {
+    let bench = Bench::new();
+    bench.put("guest.wasm", &allocator("1.0.0"));
+    let mut config = bench.config();
+    (config.limits.deadline_ms, config.limits.wall_ms) = (600_000, 2000);
+    let runtime = bench.start_with(config);
+    until_serves(&runtime, "guest", "1.0.0").await;
+    match allocate(&runtime, 1000).await {
+        Err(CallError::Timeout { deadline_ms, .. }) => assert_eq!(deadline_ms, 2000),
+        other => panic!("{other:?}"),
+    }
+    allocate(&runtime, 0).await.unwrap();
+}
+
+#[tokio::test]
+async fn all_plugins_share_so_many_instances() {
+    let bench = Bench::new();
+    for name in ["guest", "other"] {
+        bench.put(&format!("{name}.wasm"), &allocator("1.0.0"));
+    }
+    let mut config = bench.config();
+    (config.limits.queue_ms, config.limits.deadline_ms) = (50, 1000);
+    // One is left beside those that are set apart.
+    config.pool_instances = config.processors + 1;
+    let runtime = bench.start_with(config);
+    for name in ["guest", "other"] {
+        until_serves(&runtime, name, "1.0.0").await;
+    }
+    let endless = tokio::spawn({
+        let runtime = Arc::clone(&runtime);
+        async move { allocate(&runtime, 1000).await }
+    });
+    while runtime.instances.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let of_other = || Call {
+        strategy: Some("other".to_owned()),
+        ..call()
+    };
+    match runtime.allocate(of_other(), Arc::new(problem(0))).await {
+        Err(CallError::Unavailable(what)) => {
+            assert!(
+                what.contains("'other' has no turn free within 50 ms"),
+                "{what}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    let ended = endless.await.unwrap();
+    assert!(matches!(ended, Err(CallError::Timeout { .. })), "{ended:?}");
+    let problem = Arc::new(problem(0));
+    runtime.allocate(of_other(), problem).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_problem_may_have_so_many_bytes() {
     let bench = Bench::new();
     bench.put("guest.wasm", &allocator("1.0.0"));
