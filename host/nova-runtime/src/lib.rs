@@ -79,7 +79,7 @@ pub use cache::CacheConfig;
 pub use check::{CheckReport, Verdict, check_file};
 pub use component::{Inspection, OFFERED, Refused, Stage, TRACK, inspect};
 pub use config::{DEFAULT_CEILINGS, DEFAULT_LIMITS, RuntimeConfig};
-pub use doctor::{CaseReport, Diagnosis, RESIDENT_SLACK_BYTES, doctor};
+pub use doctor::{CaseReport, Diagnosis, LATE_MAX_MS, RESIDENT_SLACK_BYTES, doctor};
 pub use error::{EngineError, RuntimeError};
 pub use events::{Changes, PluginChange, PluginEvent};
 pub use manifest::check_manifest;

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use nova_runtime::{CaseReport, Diagnosis, doctor};
+use nova_runtime::{CaseReport, Diagnosis, LATE_MAX_MS, doctor};
 
 use super::given::Given;
 use crate::wiring::runtime_config;
@@ -60,10 +60,15 @@ fn print(case: &CaseReport) {
 fn summary(found: &Diagnosis) {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     println!(
-        "{} of {} held; deadlines were noticed at most {:.1} ms of the guest's own time late",
+        "{} of {} held; deadlines were noticed at most {:.1} ms of the guest's own time late: {} the bound of {LATE_MAX_MS} ms",
         found.held,
         found.cases.len(),
-        found.late_max_ms
+        found.late_max_ms,
+        if found.is_in_time() {
+            "within"
+        } else {
+            "NOT within"
+        }
     );
     println!(
         "resident memory {:.1} MiB before a round of all cases, {:.1} MiB after it: {}",
