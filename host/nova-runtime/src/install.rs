@@ -37,6 +37,7 @@ pub(crate) struct Installed {
 
 /// A staged revision that was to serve: its plugin's files, and what came of it.
 pub(crate) struct Promoted {
+    number: u64,
     source: Source,
     outcome: Result<Outcome, Error>,
 }
@@ -160,24 +161,35 @@ impl Watch {
     }
 
     /// Has a staged revision serve.
-    pub(crate) fn promote(&self, order: RollBack, kept: Source, loads: &mut Loads) {
+    pub(crate) fn promote(&self, order: RollBack, number: u64, kept: Source, loads: &mut Loads) {
         let (source, loader) = (self.place(&order.plugin), Arc::clone(&self.loader));
         loads.spawn(async move {
             let outcome = put_in_place(&loader, &kept, &source).await;
-            Ended::Promoted(order, Box::new(Promoted { source, outcome }))
+            Ended::Promoted(
+                order,
+                Box::new(Promoted {
+                    number,
+                    source,
+                    outcome,
+                }),
+            )
         });
     }
 
     /// A staged revision was loaded and its files are in place, or could not be.
     pub(crate) fn promoted(&self, order: RollBack, promoted: Promoted) {
-        let Promoted { source, outcome } = promoted;
+        let Promoted {
+            number,
+            source,
+            outcome,
+        } = promoted;
         let name = source.name.as_str();
         let answer = match outcome {
             Ok(Outcome::Loaded(loaded)) => {
                 self.activate(name, &source.file(), ServingFrom::Directory, *loaded);
                 self.status_of(name)
             }
-            Ok(outcome) => Err(cannot_serve(name, order.to, &outcome)),
+            Ok(outcome) => Err(cannot_serve(name, number, &outcome)),
             Err(error) => Err(error),
         };
         if let Some(reply) = order.reply {

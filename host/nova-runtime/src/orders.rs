@@ -83,7 +83,7 @@ impl Watch {
                     Ended::RolledBack(order, number, Box::new(outcome))
                 });
             }
-            Target::Staged(source) => self.promote(order, source, loads),
+            Target::Staged(number, source) => self.promote(order, number, source, loads),
         }
     }
 
@@ -104,9 +104,9 @@ impl Watch {
         }
         let staged = self.kept.staged(name).map(|staged| staged.revision);
         if let (Some(to), true) = (order.to, staged == order.to)
-            && let Some((_, source)) = self.kept.find(name, Some(to), 0)
+            && let Some((number, source)) = self.kept.find(name, Some(to), 0)
         {
-            return Ok(Target::Staged(source));
+            return Ok(Target::Staged(number, source));
         }
         let wanted = |number: &u64| match order.to {
             Some(to) => *number == to,
@@ -168,15 +168,11 @@ impl Watch {
                 )
             }
             Some(outcome) => {
-                return fail(order.reply, cannot_serve(name, Some(number), &outcome));
+                return fail(order.reply, cannot_serve(name, number, &outcome));
             }
         };
         let Some(Activated { current, replaced }) = made else {
-            let error = Error::conflict(
-                format!("revision {number} of '{name}' is gone; try again"),
-                json!({"plugin": name, "revision": number}),
-            );
-            return fail(order.reply, error);
+            return fail(order.reply, gone(name, number));
         };
         let newest_again = note.from < number;
         // The files were on disk before: only the index is written, before anybody is told.
@@ -266,24 +262,27 @@ enum Target {
     Memory(u64),
     Disk(u64, Source),
     /// It has not served yet.
-    Staged(Source),
+    Staged(u64, Source),
 }
 
 /// Why a kept revision does not serve that was to.
-pub(crate) fn cannot_serve(name: &str, revision: Option<u64>, outcome: &Outcome) -> Error {
-    let number = revision.map_or_else(String::new, |n| n.to_string());
-    match outcome {
-        Outcome::Refused { refused, .. } => Error::conflict(
-            format!(
-                "revision {number} of '{name}' cannot serve any more ({}): {}",
-                refused.stage.as_str(),
-                refused.reason
-            ),
-            json!({"plugin": name, "revision": revision, "stage": refused.stage.as_str()}),
+pub(crate) fn cannot_serve(name: &str, number: u64, outcome: &Outcome) -> Error {
+    let Outcome::Refused { refused, .. } = outcome else {
+        return gone(name, number);
+    };
+    Error::conflict(
+        format!(
+            "revision {number} of '{name}' cannot serve any more ({}): {}",
+            refused.stage.as_str(),
+            refused.reason
         ),
-        _ => Error::conflict(
-            format!("revision {number} of '{name}' is gone; try again"),
-            json!({"plugin": name, "revision": revision}),
-        ),
-    }
+        json!({"plugin": name, "revision": number, "stage": refused.stage.as_str()}),
+    )
+}
+
+fn gone(name: &str, number: u64) -> Error {
+    Error::conflict(
+        format!("revision {number} of '{name}' is gone; try again"),
+        json!({"plugin": name, "revision": number}),
+    )
 }
