@@ -132,6 +132,8 @@ pub(crate) fn config(config: &Memory) -> MemoryConfig {
         ranking: Ranking {
             keyword_weight: config.keyword_weight,
             vector_weight: config.vector_weight,
+            nearby_weight: config.nearby_weight,
+            nearby_within_s: config.nearby_within_s,
             episodic_half_life_s: config.episodic_half_life_s,
             semantic_half_life_s: config.semantic_half_life_s,
             recency_floor: config.recency_floor,

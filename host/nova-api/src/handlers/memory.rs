@@ -117,6 +117,9 @@ pub(crate) async fn get(
 }
 
 /// Find memories by words, by vectors, or by both.
+///
+/// A hybrid search ranks by both scores together, each by how far it stands out; an episode also gets part of what the two
+/// before and the two after it have.
 #[utoipa::path(post, path = ROUTED, tag = "memory", operation_id = "search_memories", request_body = SearchBody, responses(
     (status = 200, description = "What was found, best first", body = MemorySearchAnswer),
 ))]

@@ -153,12 +153,14 @@ impl MemoryAnswer {
 
 /// The parts of a score.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({"keyword": 4.2, "vector": 0.71, "recency": 1.0, "importance": 0.6}))]
+#[schema(example = json!({"keyword": 4.2, "vector": 0.71, "nearby": 0.8, "recency": 1.0, "importance": 0.6}))]
 pub(crate) struct Scores {
     /// BM25; 0 = no word matches.
     keyword: f64,
     /// Cosine; 0 where there is no vector.
     vector: f64,
+    /// What the episodes just before and after add, in deviations of the other scores; 0 in searches that are not hybrid.
+    nearby: f64,
     /// The factor of age.
     recency: f64,
     /// The record's importance.
@@ -170,12 +172,14 @@ impl From<LegScores> for Scores {
         let LegScores {
             keyword,
             vector,
+            nearby,
             recency,
             importance,
         } = scores;
         Self {
             keyword,
             vector,
+            nearby,
             recency,
             importance,
         }

@@ -65,6 +65,10 @@ pub struct Ranking {
     pub keyword_weight: f64,
     /// Weight of the vector leg's z-score.
     pub vector_weight: f64,
+    /// What an episode gets in a hybrid search of the relevance of those just before and after it, 0 to 1; 0 = nothing.
+    pub nearby_weight: f64,
+    /// How far apart such episodes are at most, in seconds.
+    pub nearby_within_s: f64,
     /// Half-life of an episode, in seconds; infinite = no decay.
     pub episodic_half_life_s: f64,
     /// Half-life of knowledge, in seconds; infinite = no decay.
@@ -80,6 +84,8 @@ impl Default for Ranking {
         Self {
             keyword_weight: 1.0,
             vector_weight: 1.0,
+            nearby_weight: 0.3,
+            nearby_within_s: 3600.0,
             episodic_half_life_s: 30.0 * 86_400.0,
             semantic_half_life_s: f64::INFINITY,
             recency_floor: 0.5,
@@ -170,6 +176,8 @@ pub struct LegScores {
     pub keyword: f64,
     /// Cosine, -1 to 1; 0 where there is no vector.
     pub vector: f64,
+    /// What the episodes just before and after add to the relevance, in deviations of the other scores.
+    pub nearby: f64,
     /// The recency factor.
     pub recency: f64,
     /// The record's importance.

@@ -18,7 +18,7 @@ const FACT: &str = "fact";
 #[derive(Default)]
 pub(super) struct Attributes {
     pub(super) ids: Vec<MemoryId>,
-    agents: Vec<u32>,
+    pub(super) agents: Vec<u32>,
     pub(super) layers: Vec<MemoryLayer>,
     pub(super) created_ms: Vec<i64>,
     expires_ms: Vec<i64>,

@@ -2,18 +2,22 @@
 
 use std::collections::HashSet;
 
-use nova_core::ports::{Alike, Hit, IndexQuery, LegScores, MemoryVector, SearchMode};
+use nova_core::ports::{Alike, Hit, IndexQuery, LegScores, MemoryVector, Ranking, SearchMode};
 use nova_core::{Analyzer, Memory, MemoryId, Timestamp};
 
 use super::HashMap;
 use super::attributes::Attributes;
+use super::bits::Bits;
 use super::bm25::WordQuery;
+use super::episodes::Episodes;
 use super::leg::Spread;
 use super::vectors::{VectorQuery, Vectors};
 use super::words::Words;
 
 /// Candidates that each leg brings, at least.
 const CANDIDATES: usize = 100;
+/// Matches that lend something to the episodes near them, at least.
+const LENDERS: usize = 50;
 /// Documents that are gone before the rest moves together, at least; and then as many as are left.
 const GONE_MAX: usize = 1000;
 
@@ -22,6 +26,7 @@ const GONE_MAX: usize = 1000;
 pub(super) struct DomainIndex {
     documents: HashMap<MemoryId, u32>,
     attributes: Attributes,
+    episodes: Episodes,
     words: Words,
     /// By model and length: vectors of one model are of one length, but clients bring theirs in any.
     vectors: HashMap<String, HashMap<usize, Vectors>>,
@@ -52,6 +57,7 @@ impl DomainIndex {
             None => {
                 let document = self.attributes.len() as u32;
                 self.attributes.push(memory);
+                self.episodes.add(&self.attributes, document);
                 self.words.push(document, &memory.text());
                 self.documents.insert(memory.memory_id, document);
                 document
@@ -85,6 +91,7 @@ impl DomainIndex {
             return;
         };
         self.attributes.alive.set(document, false);
+        self.episodes.remove(&self.attributes, document);
         self.words.forget(document);
         self.gone += 1;
         if self.gone > GONE_MAX.max(self.documents.len()) {
@@ -133,6 +140,7 @@ impl DomainIndex {
             })
             .collect();
         self.attributes.renumber(&new);
+        self.episodes = Episodes::of(&self.attributes);
         self.words.renumber(&new);
         let spaces = self.vectors.values_mut().flat_map(HashMap::values_mut);
         spaces.for_each(|space| space.renumber(&new));
@@ -176,7 +184,7 @@ impl DomainIndex {
     /// The best matches, best first.
     ///
     /// Each leg brings its best; both legs' scores of all candidates are normalized by the mean and the deviation over
-    /// all that pass, weighed and summed.
+    /// all that pass, weighed and summed. In a hybrid search the best lend to the episodes near them.
     pub(super) fn search(&self, query: &IndexQuery) -> Vec<Hit> {
         let pass = self.attributes.pass(&query.filter, query.now);
         let wanted = CANDIDATES.max(4 * query.limit);
@@ -201,10 +209,16 @@ impl DomainIndex {
         }
         candidates.sort_unstable();
         candidates.dedup();
-        let mut hits: Vec<Hit> = candidates
+        let ranking = &query.ranking;
+        let mut matches: Vec<Match> = candidates
             .into_iter()
-            .map(|document| self.hit(document, &legs, query))
+            .map(|document| self.matched(document, &legs, ranking))
             .collect();
+        if query.mode == SearchMode::Hybrid && ranking.nearby_weight > 0.0 {
+            let lent = self.lent(&matches, &pass, query);
+            self.add_lent(&mut matches, lent, &legs, ranking);
+        }
+        let mut hits: Vec<Hit> = matches.iter().map(|m| self.hit(m, query)).collect();
         // Equal scores: the newer first, so that the order is stable.
         hits.sort_by(|a, b| {
             let newer = b.memory_id.cmp(&a.memory_id);
@@ -214,29 +228,96 @@ impl DomainIndex {
         hits
     }
 
-    fn hit(&self, document: u32, legs: &Legs<'_>, query: &IndexQuery) -> Hit {
-        let at = document as usize;
-        let ranking = &query.ranking;
-        let (mut relevance, mut scores) = (0.0, LegScores::default());
+    /// How well a document matches by itself.
+    fn matched(&self, document: u32, legs: &Legs<'_>, ranking: &Ranking) -> Match {
+        let mut found = Match {
+            document,
+            keyword: 0.0,
+            vector: 0.0,
+            relevance: 0.0,
+            nearby: 0.0,
+        };
         if let Some((words, spread)) = &legs.words {
-            scores.keyword = words.score(document).into();
-            relevance += ranking.keyword_weight * spread.z(scores.keyword);
+            found.keyword = words.score(document).into();
+            found.relevance += ranking.keyword_weight * spread.z(found.keyword);
         }
         if let Some((space, numbers, spread)) = &legs.vector
             && let Some(cosine) = space.cosine(numbers, document)
         {
-            scores.vector = cosine.into();
-            relevance += ranking.vector_weight * spread.z(scores.vector);
+            found.vector = cosine.into();
+            found.relevance += ranking.vector_weight * spread.z(found.vector);
         }
+        found
+    }
+
+    /// What the best matches lend to the episodes near them that pass.
+    fn lent(&self, matches: &[Match], pass: &Bits, query: &IndexQuery) -> HashMap<u32, f64> {
+        let mut lenders: Vec<&Match> = matches.iter().filter(|m| m.relevance > 0.0).collect();
+        lenders.sort_unstable_by(|a, b| {
+            let first = a.document.cmp(&b.document);
+            b.relevance.total_cmp(&a.relevance).then(first)
+        });
+        lenders.truncate(LENDERS.max(2 * query.limit));
+        let within_ms = (query.ranking.nearby_within_s * 1e3) as i64;
+        let mut lent = HashMap::default();
+        for lender in lenders {
+            let near = self
+                .episodes
+                .near(&self.attributes, lender.document, within_ms);
+            for (document, share) in near.filter(|(document, _)| pass.has(*document)) {
+                *lent.entry(document).or_default() += share * lender.relevance;
+            }
+        }
+        lent
+    }
+
+    /// Who borrows without having been a match becomes one.
+    fn add_lent(
+        &self,
+        matches: &mut Vec<Match>,
+        mut lent: HashMap<u32, f64>,
+        legs: &Legs<'_>,
+        ranking: &Ranking,
+    ) {
+        for found in matches.iter_mut() {
+            found.nearby = lent.remove(&found.document).unwrap_or_default();
+        }
+        let others = lent.into_iter().map(|(document, nearby)| Match {
+            nearby,
+            ..self.matched(document, legs, ranking)
+        });
+        matches.extend(others);
+    }
+
+    fn hit(&self, found: &Match, query: &IndexQuery) -> Hit {
+        let at = found.document as usize;
+        let ranking = &query.ranking;
         let created = Timestamp::from_millis(self.attributes.created_ms[at]);
-        scores.recency = ranking.recency(self.attributes.layers[at], query.now.since_s(created));
-        scores.importance = self.attributes.importance[at].into();
+        let scores = LegScores {
+            keyword: found.keyword,
+            vector: found.vector,
+            nearby: ranking.nearby_weight * found.nearby,
+            recency: ranking.recency(self.attributes.layers[at], query.now.since_s(created)),
+            importance: self.attributes.importance[at].into(),
+        };
+        let relevance = found.relevance + scores.nearby;
         Hit {
             memory_id: self.attributes.ids[at],
             score: ranking.score(relevance, scores.recency, scores.importance),
             scores,
         }
     }
+}
+
+/// A document that may be a hit.
+struct Match {
+    document: u32,
+    keyword: f64,
+    vector: f64,
+    /// The weighed sum of both, normalized.
+    relevance: f64,
+    /// The relevance of the episodes near it, by their shares.
+    nearby: f64,
 }
 
 /// What the legs found, as far as they were asked.

@@ -7,6 +7,7 @@ mod attributes;
 mod bits;
 mod bm25;
 mod domain;
+mod episodes;
 mod leg;
 mod rows;
 #[cfg(test)]

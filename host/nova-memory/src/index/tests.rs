@@ -260,3 +260,125 @@ async fn a_vector_that_comes_late_brings_back_nothing() {
     assert_eq!(hits.len(), 1);
     assert!(hits[0].memory_id == kept.memory_id && hits[0].scores.vector > 0.9);
 }
+
+/// A talk of one agent, a turn a second, and more that shares no word with it.
+fn talk(index: &Index) -> Vec<Memory> {
+    let turns = [
+        "What is your dog called?",
+        "Rex!",
+        "And how old might he be?",
+        "Four last spring.",
+        "We went to the lake on Sunday.",
+    ];
+    let mut talk: Vec<Memory> = turns.map(|text| memory(text, json!({}))).into();
+    for (second, turn) in (0..).zip(&mut talk) {
+        turn.agent_id = Some("ann".parse().unwrap());
+        turn.created_at = Timestamp::from_millis(second * 1000);
+    }
+    for turn in &talk {
+        put(index, turn, [1.0, 0.0]);
+    }
+    for n in 0..20 {
+        let mut other = memory(&format!("something else {n}"), json!({}));
+        other.created_at = Timestamp::from_millis(500_000_000 + n);
+        put(index, &other, [1.0, 0.0]);
+    }
+    talk
+}
+
+/// A hybrid search in which the words alone tell matches apart.
+fn hybrid(text: &str) -> IndexQuery {
+    IndexQuery {
+        mode: SearchMode::Hybrid,
+        vector: Some(("m".to_owned(), vec![1.0, 0.0])),
+        ..query(text)
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_found_by_the_question_before_it() {
+    let index = Index::default();
+    let talk = talk(&index);
+    let id = |turn: usize| talk[turn].memory_id;
+    let hits = index
+        .search(&Domain::default(), hybrid("dog called"))
+        .await
+        .unwrap();
+    let ids: Vec<MemoryId> = hits.iter().map(|hit| hit.memory_id).collect();
+    assert_eq!(ids[..3], [id(0), id(1), id(2)], "the nearest gets most");
+    assert!(hits[1].scores.keyword == 0.0 && hits[1].scores.nearby > hits[2].scores.nearby);
+    assert_eq!(hits[0].scores.nearby, 0.0, "nobody lends to itself");
+    let mut alone = hybrid("dog called");
+    alone.ranking.nearby_weight = 0.0;
+    let hits = index.search(&Domain::default(), alone).await.unwrap();
+    assert!(hits.iter().all(|hit| hit.scores.nearby == 0.0));
+}
+
+#[tokio::test]
+async fn only_what_belongs_together_lends() {
+    let lent =
+        async |change: fn(&mut Memory), asked: fn(&mut IndexQuery), removed: Option<usize>| {
+            let index = Index::default();
+            let talk = talk(&index);
+            let mut answer = memory("Rex, as ever", json!({}));
+            answer.agent_id = Some("ann".parse().unwrap());
+            answer.created_at = Timestamp::from_millis(500);
+            change(&mut answer);
+            put(&index, &answer, [1.0, 0.0]);
+            if let Some(turn) = removed {
+                index.remove(&Domain::default(), talk[turn].memory_id);
+            }
+            let mut query = hybrid("dog called");
+            query.limit = 100;
+            asked(&mut query);
+            let hits = index.search(&Domain::default(), query).await.unwrap();
+            let hit = hits.iter().find(|hit| hit.memory_id == answer.memory_id);
+            hit.map_or(0.0, |hit| hit.scores.nearby)
+        };
+    let same: fn(&mut Memory) = |_| ();
+    let all: fn(&mut IndexQuery) = |_| ();
+    assert!(
+        lent(same, all, None).await > 0.0,
+        "told later, happened in between"
+    );
+    assert_eq!(
+        lent(same, all, Some(0)).await,
+        0.0,
+        "what is gone lends nothing"
+    );
+    let apart: [fn(&mut Memory); 4] = [
+        |m| m.agent_id = None,
+        |m| m.agent_id = Some("ben".parse().unwrap()),
+        |m| m.layer = MemoryLayer::Semantic,
+        |m| m.created_at = Timestamp::from_millis(3_601_000),
+    ];
+    for change in apart {
+        assert_eq!(lent(change, all, None).await, 0.0);
+    }
+    let later: fn(&mut IndexQuery) = |q| q.filter.since = Some(Timestamp::from_millis(1));
+    assert_eq!(
+        lent(same, later, None).await,
+        0.0,
+        "who does not pass lends nothing"
+    );
+    let words: fn(&mut IndexQuery) = |q| q.mode = SearchMode::Keyword;
+    assert_eq!(lent(same, words, None).await, 0.0);
+}
+
+#[tokio::test]
+async fn episodes_keep_their_order_when_much_is_gone() {
+    let index = Index::default();
+    let talk = talk(&index);
+    let many: Vec<Memory> = (0..1100)
+        .map(|n| memory(&format!("brief {n}"), json!({})))
+        .collect();
+    for brief in &many {
+        put(&index, brief, [1.0, 0.0]);
+    }
+    index.mark_complete();
+    for brief in &many {
+        index.remove(&Domain::default(), brief.memory_id);
+    }
+    let ids = found(&index, hybrid("dog called")).await;
+    assert_eq!(ids[..3], [0, 1, 2].map(|turn: usize| talk[turn].memory_id));
+}

@@ -381,6 +381,7 @@ impl Config {
         let units = [
             ("memory.recency_floor", memory.recency_floor),
             ("memory.importance_weight", memory.importance_weight),
+            ("memory.nearby_weight", memory.nearby_weight),
             (
                 "memory.consolidate_importance",
                 memory.consolidate_importance,
@@ -397,6 +398,7 @@ impl Config {
             ("memory.same_within_s", memory.same_within_s, true),
             ("memory.keyword_weight", memory.keyword_weight, true),
             ("memory.vector_weight", memory.vector_weight, true),
+            ("memory.nearby_within_s", memory.nearby_within_s, true),
             (
                 "memory.consolidate_after_s",
                 memory.consolidate_after_s,

@@ -190,6 +190,8 @@ section!(Memory {
     bytes_max: u64 = 4 * 1024 * 1024 * 1024,
     keyword_weight: f64 = 1.0,
     vector_weight: f64 = 1.0,
+    nearby_weight: f64 = 0.3,
+    nearby_within_s: f64 = 3600.0,
     episodic_half_life_s: f64 = 2_592_000.0,
     semantic_half_life_s: f64 = f64::INFINITY,
     recency_floor: f64 = 0.5,

@@ -178,6 +178,7 @@ impl MemoryService {
                     scores: LegScores {
                         keyword,
                         vector: 0.0,
+                        nearby: 0.0,
                         recency,
                         importance: memory.importance,
                     },
