@@ -1,15 +1,12 @@
-//! What happens to plugins, for whoever listens (the log, the WebSocket, tests).
+//! What happens to plugins, for the one who keeps it.
 
 use nova_core::domain::{Clock, KeyId, SystemClock, Timestamp};
 use nova_core::strategy::Kind;
 use parking_lot::Mutex;
 use serde::Serialize;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use crate::component::Stage;
-
-/// Events a slow listener may fall behind before it misses some.
-const BACKLOG: usize = 256;
 
 /// Something happened to a plugin.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -141,20 +138,14 @@ struct Keeper {
 
 /// Where events are published.
 pub(crate) struct Events {
-    listeners: broadcast::Sender<PluginEvent>,
     keeper: Mutex<Option<Keeper>>,
 }
 
 impl Events {
     pub(crate) fn new() -> Self {
         Self {
-            listeners: broadcast::Sender::new(BACKLOG),
             keeper: Mutex::new(None),
         }
-    }
-
-    pub(crate) fn subscribe(&self) -> broadcast::Receiver<PluginEvent> {
-        self.listeners.subscribe()
     }
 
     /// For the one who keeps what happens; who asks later takes the place of who did before.
@@ -180,12 +171,10 @@ impl Events {
             change,
         };
         if let Some(keeper) = &mut *self.keeper.lock()
-            && keeper.tell.send(event.clone()).is_ok()
+            && keeper.tell.send(event).is_ok()
         {
             keeper.told += 1;
         }
-        // An error says that nobody listens.
-        drop(self.listeners.send(event));
     }
 
     /// Waits until all that has happened is kept, where somebody keeps it.

@@ -22,7 +22,7 @@ use nova_core::strategy::route::Routes;
 use nova_core::strategy::shadow::ShadowReport;
 use nova_core::strategy::{CallError, Kind, objective};
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
@@ -33,7 +33,7 @@ use crate::config::RuntimeConfig;
 use crate::convert::object_text;
 use crate::decide::Ticket;
 use crate::error::RuntimeError;
-use crate::events::{Changes, Events, PluginEvent};
+use crate::events::{Changes, Events};
 use crate::gate::Gate;
 use crate::invoke::Invoker;
 use crate::kept::Kept;
@@ -176,11 +176,6 @@ impl Runtime {
         // Whether it took too long shows in the readiness.
         drop(tokio::time::timeout(timeout, ready).await);
         self.readiness()
-    }
-
-    /// Everything that happens to plugins from now on.
-    pub fn subscribe(&self) -> broadcast::Receiver<PluginEvent> {
-        self.events.subscribe()
     }
 
     /// Everything that happens to plugins from now on, for the one who keeps it: orders are answered, and the

@@ -30,9 +30,10 @@ use nova_core::strategy::allocation::{AllocationAnswer, AllocationProblem};
 use nova_core::strategy::{CallError, Kind};
 use serde_json::Map;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
-use crate::{DEFAULT_LIMITS, Runtime, RuntimeConfig};
+use crate::{DEFAULT_LIMITS, PluginChange, Runtime, RuntimeConfig};
 
 /// A component of the contract's `world`, from a core module's text.
 fn component(world: &str, text: &str) -> Vec<u8> {
@@ -240,4 +241,18 @@ async fn until_kept(bench: &Bench, revision: u64) {
         assert!(began.elapsed() < Duration::from_secs(60), "never kept");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// What happens to plugins from now on; what an order did is there when it is answered.
+fn follow(runtime: &Runtime) -> mpsc::UnboundedReceiver<PluginChange> {
+    let mut changes = runtime.changes();
+    let (tell, told) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(event) = changes.next().await {
+            if tell.send(event.change).is_err() {
+                break;
+            }
+        }
+    });
+    told
 }

@@ -3,7 +3,6 @@
 use nova_core::ports::runtime::ServingFrom;
 
 use super::*;
-use crate::PluginChange;
 
 /// A build that traps when the problem's seed is 901; other builds answer that.
 fn flawed(version: &str) -> Vec<u8> {
@@ -129,7 +128,7 @@ async fn what_the_predecessor_fails_too_says_nothing_against_a_fresh_revision() 
     until_serves(&runtime, "guest", "1.0.0").await;
     bench.put("guest.wasm", &flawed("2.0.0"));
     until_serves(&runtime, "guest", "2.0.0").await;
-    let mut events = runtime.subscribe();
+    let mut changes = follow(&runtime);
     for _ in 0..6 {
         allocate(&runtime, 1002).await.unwrap_err();
     }
@@ -137,8 +136,9 @@ async fn what_the_predecessor_fails_too_says_nothing_against_a_fresh_revision() 
         allocate(&runtime, 901).await.unwrap();
     }
     assert_eq!(version(&runtime.plugin("guest").unwrap()), "2.0.0");
-    while let Ok(event) = events.try_recv() {
-        assert!(!matches!(event.change, PluginChange::RolledBack { .. }));
+    runtime.shutdown().await;
+    while let Ok(change) = changes.try_recv() {
+        assert!(!matches!(change, PluginChange::RolledBack { .. }));
     }
 }
 
@@ -152,7 +152,7 @@ async fn three_such_failures_take_it_back_with_an_event() {
     until_serves(&runtime, "guest", "1.0.0").await;
     bench.put("guest.wasm", &flawed("2.0.0"));
     until_serves(&runtime, "guest", "2.0.0").await;
-    let mut events = runtime.subscribe();
+    let mut changes = follow(&runtime);
     for _ in 0..3 {
         assert_eq!(allocate(&runtime, 901).await.unwrap().strategy.revision, 1);
     }
@@ -167,13 +167,12 @@ async fn three_such_failures_take_it_back_with_an_event() {
     let used = allocate(&runtime, 901).await.unwrap().strategy;
     assert_eq!((used.revision, used.degraded), (1, None));
     loop {
-        let event = events.recv().await.unwrap();
         if let PluginChange::RolledBack {
             revision: 1,
             replaced: 2,
             automatic: true,
             ..
-        } = event.change
+        } = changes.recv().await.unwrap()
         {
             break;
         }

@@ -6,7 +6,6 @@ use nova_core::strategy::route::Routes;
 
 use super::aside::on_trial;
 use super::*;
-use crate::PluginChange;
 
 const KIND: Kind = Kind::ResourceAllocator;
 
@@ -38,13 +37,13 @@ async fn a_staged_build_serves_its_canary_alone_until_it_is_promoted() {
     bench.put("guest.wasm", &allocator("1.0.0"));
     let runtime = bench.start();
     until_serves(&runtime, "guest", "1.0.0").await;
-    let mut events = runtime.subscribe();
+    let mut changes = follow(&runtime);
     let status = stage(&runtime, allocator("2.0.0")).await.unwrap();
     let waits = status.staged.clone().unwrap();
     assert_eq!((revision(&status), waits.revision), (1, 2));
     assert_eq!(waits.version, "2.0.0");
     assert!(matches!(
-        events.try_recv().unwrap().change,
+        changes.try_recv().unwrap(),
         PluginChange::Staged { revision: 2, .. }
     ));
     let file = bench.plugins().join("guest.wasm");

@@ -7,7 +7,6 @@ use nova_core::ports::PluginState;
 use nova_core::ports::runtime::ServingFrom;
 
 use super::*;
-use crate::PluginChange;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_call_fails_while_files_are_replaced_by_good_and_bad_ones() {
@@ -15,7 +14,7 @@ async fn no_call_fails_while_files_are_replaced_by_good_and_bad_ones() {
     bench.put("guest.wasm", &allocator("1.0.0"));
     let runtime = bench.start();
     until_serves(&runtime, "guest", "1.0.0").await;
-    let mut events = runtime.subscribe();
+    let mut changes = follow(&runtime);
 
     let (stop, calls) = (
         Arc::new(AtomicBool::new(false)),
@@ -94,8 +93,8 @@ async fn no_call_fails_while_files_are_replaced_by_good_and_bad_ones() {
     );
     assert!(status.refused.len() >= 9, "{:?}", status.refused);
     let mut swaps = 0;
-    while let Ok(event) = events.try_recv() {
-        swaps += u64::from(matches!(event.change, PluginChange::Swapped { .. }));
+    while let Ok(change) = changes.try_recv() {
+        swaps += u64::from(matches!(change, PluginChange::Swapped { .. }));
     }
     assert_eq!(swaps, 6);
 
