@@ -64,7 +64,7 @@ impl DomainIndex {
             }
         };
         for vector in vectors {
-            self.space_mut(vector).put(document, &vector.vector);
+            self.put_vector(document, vector);
         }
     }
 
@@ -74,15 +74,25 @@ impl DomainIndex {
             return;
         };
         for vector in vectors {
-            self.space_mut(vector).put(document, &vector.vector);
+            self.put_vector(document, vector);
         }
     }
 
-    /// Where a vector belongs, made where there is none.
-    fn space_mut(&mut self, vector: &MemoryVector) -> &mut Vectors {
+    /// Gives a document a vector, in the place of the one that it has of this model, of whatever length that is.
+    fn put_vector(&mut self, document: u32, vector: &MemoryVector) {
         let length = vector.vector.len();
         let spaces = self.vectors.entry(vector.model.clone()).or_default();
-        spaces.entry(length).or_insert_with(|| Vectors::new(length))
+        for (_, other) in spaces.iter_mut().filter(|(of, _)| **of != length) {
+            other.remove(document);
+        }
+        let space = spaces.entry(length);
+        let space = space.or_insert_with(|| Vectors::new(length));
+        space.put(document, &vector.vector);
+    }
+
+    fn has_vector(&self, document: u32, model: &str) -> bool {
+        let spaces = self.vectors.get(model);
+        spaces.is_some_and(|spaces| spaces.values().any(|space| space.has(document)))
     }
 
     /// Takes a record out.
@@ -110,9 +120,8 @@ impl DomainIndex {
             return self.put(memory, vectors);
         };
         for vector in vectors {
-            let space = self.space_mut(vector);
-            if !space.has(document) {
-                space.put(document, &vector.vector);
+            if !self.has_vector(document, &vector.model) {
+                self.put_vector(document, vector);
             }
         }
     }

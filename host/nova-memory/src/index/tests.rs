@@ -382,3 +382,28 @@ async fn episodes_keep_their_order_when_much_is_gone() {
     let ids = found(&index, hybrid("dog called")).await;
     assert_eq!(ids[..3], [0, 1, 2].map(|turn: usize| talk[turn].memory_id));
 }
+
+#[tokio::test]
+async fn a_vector_of_another_length_takes_the_place_of_the_one_before() {
+    let index = Index::default();
+    let (changed, other) = (memory("a", json!({})), memory("b", json!({})));
+    put(&index, &changed, [1.0, 0.0]);
+    put(&index, &other, [0.9, 0.1]);
+    let longer = MemoryVector {
+        model: "m".to_owned(),
+        vector: vec![1.0, 0.0, 0.0],
+    };
+    index.put(&changed, std::slice::from_ref(&longer));
+    // What is read later was there before.
+    index.restore(&changed, &vectors([1.0, 0.0]));
+    let near = async |vector: Vec<f32>| {
+        let by_vector = IndexQuery {
+            vector: Some(("m".to_owned(), vector)),
+            mode: SearchMode::Vector,
+            ..query("")
+        };
+        found(&index, by_vector).await
+    };
+    assert_eq!(near(vec![1.0, 0.0]).await, [other.memory_id]);
+    assert_eq!(near(longer.vector.clone()).await, [changed.memory_id]);
+}

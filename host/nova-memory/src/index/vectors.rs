@@ -117,6 +117,23 @@ impl Vectors {
         self.scales[place] = to_bytes(vector, self.bytes.row_mut(place)) / norm;
     }
 
+    /// Takes a document's vector out, if it has one; the last moves to where it was.
+    pub(super) fn remove(&mut self, document: u32) {
+        if !self.has(document) {
+            return;
+        }
+        let place = std::mem::replace(&mut self.places[document as usize], NONE) as usize;
+        self.documents.swap_remove(place);
+        self.scales.swap_remove(place);
+        if let Some(moved) = self.documents.get(place) {
+            self.places[*moved as usize] = place as u32;
+            let last = self.documents.len();
+            let (bits, bytes) = (self.bits.row(last).to_vec(), self.bytes.row(last).to_vec());
+            self.bits.row_mut(place).copy_from_slice(&bits);
+            self.bytes.row_mut(place).copy_from_slice(&bytes);
+        }
+    }
+
     /// Whether a document has a vector.
     pub(super) fn has(&self, document: u32) -> bool {
         let place = self.places.get(document as usize);
@@ -435,6 +452,11 @@ mod tests {
             [None, Some(100.0), Some(100.0), None]
         );
         assert_eq!(vectors.documents, [3, 1]);
+        vectors.remove(3);
+        vectors.remove(3);
+        assert_eq!(vectors.documents, [1], "the last moves to where it was");
+        assert!(!vectors.has(3) && vectors.cosine(&query, 1).is_some());
+        vectors.put(3, &[0.0, 1.0]);
         vectors.renumber(&[None, Some(0), None, None]);
         assert_eq!(
             (
