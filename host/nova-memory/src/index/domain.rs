@@ -16,8 +16,8 @@ use super::words::Words;
 
 /// Candidates that each leg brings, at least.
 const CANDIDATES: usize = 100;
-/// Matches that lend something to the episodes near them, at least.
-const LENDERS: usize = 50;
+/// Matches that lend something to the episodes near them, at least; of more searches get worse, not better.
+const LENDERS: usize = 20;
 /// Documents that are gone before the rest moves together, at least; and then as many as are left.
 const GONE_MAX: usize = 1000;
 
