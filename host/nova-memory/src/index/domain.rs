@@ -221,13 +221,12 @@ impl DomainIndex {
         let ranking = &query.ranking;
         let mut matches: Vec<Match> = candidates
             .into_iter()
-            .map(|document| self.matched(document, &legs, ranking))
+            .map(|document| self.matched(document, &legs, query))
             .collect();
         if query.mode == SearchMode::Hybrid && ranking.nearby_weight > 0.0 {
-            let lent = self.lent(&matches, &pass, query);
-            self.add_lent(&mut matches, lent, &legs, ranking);
+            self.lend(&mut matches, &legs, &pass, query);
         }
-        let mut hits: Vec<Hit> = matches.iter().map(|m| self.hit(m, query)).collect();
+        let mut hits: Vec<Hit> = matches.iter().map(|m| self.hit(m, ranking)).collect();
         // Equal scores: the newer first, so that the order is stable.
         hits.sort_by(|a, b| {
             let newer = b.memory_id.cmp(&a.memory_id);
@@ -238,37 +237,41 @@ impl DomainIndex {
     }
 
     /// How well a document matches by itself.
-    fn matched(&self, document: u32, legs: &Legs<'_>, ranking: &Ranking) -> Match {
-        let mut found = Match {
-            document,
-            keyword: 0.0,
-            vector: 0.0,
-            relevance: 0.0,
-            nearby: 0.0,
-        };
+    fn matched(&self, document: u32, legs: &Legs<'_>, query: &IndexQuery) -> Match {
+        let at = document as usize;
+        let ranking = &query.ranking;
+        let (mut relevance, mut scores) = (0.0, LegScores::default());
         if let Some((words, spread)) = &legs.words {
-            found.keyword = words.score(document).into();
-            found.relevance += ranking.keyword_weight * spread.z(found.keyword);
+            scores.keyword = words.score(document).into();
+            relevance += ranking.keyword_weight * spread.z(scores.keyword);
         }
         if let Some((space, numbers, spread)) = &legs.vector
             && let Some(cosine) = space.cosine(numbers, document)
         {
-            found.vector = cosine.into();
-            found.relevance += ranking.vector_weight * spread.z(found.vector);
+            scores.vector = cosine.into();
+            relevance += ranking.vector_weight * spread.z(scores.vector);
         }
-        found
+        let created = Timestamp::from_millis(self.attributes.created_ms[at]);
+        scores.recency = ranking.recency(self.attributes.layers[at], query.now.since_s(created));
+        scores.importance = self.attributes.importance[at].into();
+        Match {
+            document,
+            relevance,
+            scores,
+        }
     }
 
-    /// What the best matches lend to the episodes near them that pass.
-    fn lent(&self, matches: &[Match], pass: &Bits, query: &IndexQuery) -> HashMap<u32, f64> {
+    /// The best matches lend to the episodes near them that pass. Who borrows without having been a match becomes one.
+    fn lend(&self, matches: &mut Vec<Match>, legs: &Legs<'_>, pass: &Bits, query: &IndexQuery) {
+        let ranking = &query.ranking;
         let mut lenders: Vec<&Match> = matches.iter().filter(|m| m.relevance > 0.0).collect();
         lenders.sort_unstable_by(|a, b| {
             let first = a.document.cmp(&b.document);
             b.relevance.total_cmp(&a.relevance).then(first)
         });
         lenders.truncate(LENDERS.max(2 * query.limit));
-        let within_ms = (query.ranking.nearby_within_s * 1e3) as i64;
-        let mut lent = HashMap::default();
+        let within_ms = (ranking.nearby_within_s * 1e3) as i64;
+        let mut lent: HashMap<u32, f64> = HashMap::default();
         for lender in lenders {
             let near = self
                 .episodes
@@ -277,41 +280,22 @@ impl DomainIndex {
                 *lent.entry(document).or_default() += share * lender.relevance;
             }
         }
-        lent
-    }
-
-    /// Who borrows without having been a match becomes one.
-    fn add_lent(
-        &self,
-        matches: &mut Vec<Match>,
-        mut lent: HashMap<u32, f64>,
-        legs: &Legs<'_>,
-        ranking: &Ranking,
-    ) {
-        for found in matches.iter_mut() {
-            found.nearby = lent.remove(&found.document).unwrap_or_default();
-        }
-        let others = lent.into_iter().map(|(document, nearby)| Match {
-            nearby,
-            ..self.matched(document, legs, ranking)
-        });
+        // Matches are in the order of their documents until here.
+        let is_match = |d: &u32| matches.binary_search_by_key(d, |m| m.document).is_ok();
+        let others = lent.keys().filter(|document| !is_match(document));
+        let others: Vec<Match> = others.map(|d| self.matched(*d, legs, query)).collect();
         matches.extend(others);
+        for found in matches {
+            let lent = lent.get(&found.document).copied().unwrap_or_default();
+            found.scores.nearby = ranking.nearby_weight * lent;
+        }
     }
 
-    fn hit(&self, found: &Match, query: &IndexQuery) -> Hit {
-        let at = found.document as usize;
-        let ranking = &query.ranking;
-        let created = Timestamp::from_millis(self.attributes.created_ms[at]);
-        let scores = LegScores {
-            keyword: found.keyword,
-            vector: found.vector,
-            nearby: ranking.nearby_weight * found.nearby,
-            recency: ranking.recency(self.attributes.layers[at], query.now.since_s(created)),
-            importance: self.attributes.importance[at].into(),
-        };
+    fn hit(&self, found: &Match, ranking: &Ranking) -> Hit {
+        let scores = found.scores;
         let relevance = found.relevance + scores.nearby;
         Hit {
-            memory_id: self.attributes.ids[at],
+            memory_id: self.attributes.ids[found.document as usize],
             score: ranking.score(relevance, scores.recency, scores.importance),
             scores,
         }
@@ -321,12 +305,9 @@ impl DomainIndex {
 /// A document that may be a hit.
 struct Match {
     document: u32,
-    keyword: f64,
-    vector: f64,
-    /// The weighed sum of both, normalized.
+    /// The weighed sum of its legs' scores, normalized.
     relevance: f64,
-    /// The relevance of the episodes near it, by their shares.
-    nearby: f64,
+    scores: LegScores,
 }
 
 /// What the legs found, as far as they were asked.

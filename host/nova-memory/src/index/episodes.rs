@@ -21,13 +21,11 @@ pub(super) struct Episodes {
 }
 
 impl Episodes {
-    /// Those of all documents that are alive.
+    /// Those of all documents.
     pub(super) fn of(attributes: &Attributes) -> Self {
         let mut episodes = Self::default();
         let documents = 0..attributes.len() as u32;
-        documents
-            .filter(|d| attributes.alive.has(*d))
-            .for_each(|d| episodes.add(attributes, d));
+        documents.for_each(|document| episodes.add(attributes, document));
         episodes
     }
 
