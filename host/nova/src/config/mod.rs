@@ -206,6 +206,20 @@ mod tests {
             ("[journal]\nqueue_bytes = 0\n", "journal.queue_bytes"),
             ("[journal]\nflush_ms = 0\n", "journal.flush_ms"),
             ("[journal]\nwait_ms = 60001\n", "journal.wait_ms"),
+            ("[memory]\nnearby_weight = 1.1\n", "memory.nearby_weight"),
+            ("[memory]\nnearby_weight = nan\n", "memory.nearby_weight"),
+            ("[memory]\nnearby_within_s = -1\n", "memory.nearby_within_s"),
+            (
+                "[memory]\nimportance_weight = 1.1\n",
+                "memory.importance_weight",
+            ),
+            ("[memory]\nrecency_floor = -0.1\n", "memory.recency_floor"),
+            ("[memory]\nkeyword_weight = -1\n", "memory.keyword_weight"),
+            ("[memory]\nvector_weight = nan\n", "memory.vector_weight"),
+            (
+                "[memory]\nepisodic_half_life_s = 0\n",
+                "memory.episodic_half_life_s",
+            ),
             ("[server\n", "TOML"),
         ];
         for (text, named) in cases {
